@@ -1,0 +1,221 @@
+/*-------------------------------------------------------------------------
+ *
+ * graph.h
+ *	  The HNSW graph as an algorithm: search, neighbour selection, insertion,
+ *	  order of points.  Malkov and Yashunin, arXiv 1603.09320.
+ *
+ * The graph knows points by number and reaches everything else through a
+ * GraphStore: links of a point, distances of points.  It knows nothing of
+ * buffers, relations, vectors or metrics, and runs in a plain C program.
+ * Smaller distances are nearer; they may be negative or infinite, not NaN.
+ * Memory comes from palloc in the caller's current context.
+ *
+ * src/graph/graph.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HNSW_GRAPH_H
+#define HNSW_GRAPH_H
+
+/* A point of the graph: dense numbers from 0.  Stored on disk. */
+typedef uint32 PointId;
+
+#define InvalidPointId		((PointId) 0xFFFFFFFF)
+#define PointIdIsValid(p)	((p) != InvalidPointId)
+
+/* Levels 0 .. GRAPH_MAX_LEVEL; a point is linked at its level and below. */
+typedef uint8 GraphLevel;
+
+#define GRAPH_MAX_LEVEL		15
+#define GRAPH_MIN_M			2
+#define GRAPH_MAX_M			100
+#define GRAPH_MAX_LINKS		(2 * GRAPH_MAX_M)
+
+/* At level 0 a point has twice as many links. */
+#define GraphMaxLinks(m, level) ((level) == 0 ? 2 * (m) : (m))
+
+typedef struct GraphNeighbour
+{
+	float		distance;
+	PointId		point;
+} GraphNeighbour;
+
+/*-------------------------------------------------------------------------
+ * Storage interface
+ *-------------------------------------------------------------------------
+ */
+typedef struct GraphStore GraphStore;
+struct GraphStore
+{
+	/*
+	 * Copies point's links at level to links (room for GRAPH_MAX_LINKS) and
+	 * returns how many.  Sets *live to false when the point stands for no row
+	 * (any more): it is walked through but is no result.  A point that is not
+	 * there at that level has no links.
+	 */
+	int			(*get_links) (GraphStore *store, PointId point,
+							  GraphLevel level, PointId *links, bool *live);
+
+	/* Distances from the current query to n points, n <= GRAPH_MAX_LINKS. */
+	void		(*score) (GraphStore *store, const PointId *points, int n,
+						  float *distances);
+
+	/*
+	 * Distances from one point to n others, as good as the store can tell
+	 * them.  Used for neighbour selection only; NULL in a store that is only
+	 * searched.
+	 */
+	void		(*score_between) (GraphStore *store, PointId from,
+								  const PointId *points, int n,
+								  float *distances);
+
+	/* Hint: the links of point at level are wanted soon.  May be NULL. */
+	void		(*prefetch_links) (GraphStore *store, PointId point,
+								   GraphLevel level);
+};
+
+/*-------------------------------------------------------------------------
+ * Search (search.c)
+ *-------------------------------------------------------------------------
+ */
+typedef struct GraphSearch GraphSearch;
+
+typedef struct GraphSearchStats
+{
+	uint64		visited;		/* points whose distance was computed */
+	uint64		expanded;		/* points whose links were read */
+	uint64		continuations;	/* calls of graph_search_continue */
+} GraphSearchStats;
+
+/*
+ * A search object that can be used for many searches one after the other.
+ * keep_rejected: remember what falls out of the pool, so that
+ * graph_search_continue works.
+ */
+extern GraphSearch *graph_search_create(GraphStore *store, bool keep_rejected);
+extern void graph_search_free(GraphSearch *search);
+
+/*
+ * Greedy walk: from entry at level from, one level at a time down to level
+ * to inclusive, always moving to the nearest neighbour.  Returns the nearest
+ * point found, with its distance.
+ */
+extern GraphNeighbour graph_descend(GraphSearch *search, PointId entry,
+									int from, int to);
+
+/*
+ * Beam search at one level from the given entries (whose distances are
+ * known), with a pool of ef live points (1 <= ef).  Returns how many results
+ * there are, at most ef; read them with graph_search_results.
+ */
+extern int	graph_search_level(GraphSearch *search,
+							   const GraphNeighbour *entries, int nentries,
+							   GraphLevel level, int ef);
+
+/*
+ * The results of the last graph_search_level or graph_search_continue: live
+ * points, nearest first, valid until the next call.
+ */
+extern const GraphNeighbour *graph_search_results(GraphSearch *search,
+												  int *count);
+
+/*
+ * Goes on where the last call ended, without restart and without computing a
+ * distance twice: drops the results it has given, fills the pool with the ef
+ * nearest of the points it met and did not give, expands those that were not
+ * expanded.  Returns how many results there are now; 0 when every point
+ * that can be reached has been given.  expand = false gives the rest of what
+ * was met, nearest first, without reading another link.
+ */
+extern int	graph_search_continue(GraphSearch *search, int ef, bool expand);
+
+extern const GraphSearchStats *graph_search_stats(const GraphSearch *search);
+
+/* Bytes of memory the search object holds. */
+extern Size graph_search_memory(const GraphSearch *search);
+
+/*-------------------------------------------------------------------------
+ * Neighbour selection (select.c)
+ *-------------------------------------------------------------------------
+ */
+typedef struct GraphSelectOptions
+{
+	bool		heuristic;		/* Algorithm 4 of the paper, else 3 */
+	bool		extend_candidates;	/* also consider neighbours' neighbours */
+	bool		keep_pruned;	/* fill up with the nearest discarded ones */
+} GraphSelectOptions;
+
+/*
+ * Chooses at most max of the n candidates for a point and moves them to the
+ * front of the array, nearest first; returns how many.  Candidates need not
+ * be sorted, must be distinct, and must not contain the point itself.
+ */
+extern int	graph_select_neighbours(GraphStore *store,
+									const GraphSelectOptions *options,
+									GraphNeighbour *candidates, int n,
+									int max);
+
+/*-------------------------------------------------------------------------
+ * Building a graph in memory (build.c)
+ *-------------------------------------------------------------------------
+ */
+typedef struct GraphBuild GraphBuild;
+
+typedef struct GraphBuildOptions
+{
+	int			m;				/* GRAPH_MIN_M .. GRAPH_MAX_M */
+	int			ef_construction;
+	GraphSelectOptions select;
+	uint64		seed;			/* of the levels */
+} GraphBuildOptions;
+
+/*
+ * distances: score and score_between of this store are used, nothing else.
+ * set_query(distances, p) makes point p the current query of score.
+ */
+extern GraphBuild *graph_build_create(const GraphBuildOptions *options,
+									  GraphStore *distances,
+									  void (*set_query) (GraphStore *distances,
+														 PointId point),
+									  PointId npoints);
+extern void graph_build_free(GraphBuild *build);
+
+/* Inserts the next point (0, 1, 2, ... in this order). */
+extern void graph_build_add(GraphBuild *build, PointId point);
+
+/*
+ * After the last point: makes every point reachable from the entry point at
+ * level 0 by links from its nearest reachable points.  Returns how many
+ * points it had to attach.
+ */
+extern uint32 graph_build_connect(GraphBuild *build);
+
+/* The finished graph; links are not sorted, levels as graph_random_level. */
+extern PointId graph_build_entry(const GraphBuild *build);
+extern GraphLevel graph_build_level(const GraphBuild *build, PointId point);
+extern const PointId *graph_build_links(const GraphBuild *build, PointId point,
+										GraphLevel level, int *count);
+/* The graph as a store to search in, with distances as given to create. */
+extern GraphStore *graph_build_store(GraphBuild *build);
+
+/*
+ * Bytes per point that a build takes, on average over levels, beside what
+ * the distances need; used to tell the user how much memory a build wants.
+ */
+extern double graph_build_bytes_per_point(int m);
+
+/* Level of the ordinal-th point: geometric with factor 1/m, by hash. */
+extern GraphLevel graph_random_level(uint64 seed, uint64 ordinal, int m);
+
+/*-------------------------------------------------------------------------
+ * Order of points (order.c)
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * Computes new numbers for all points so that neighbours are near each
+ * other: new_id[old] for each old id.  Returns a palloc'd array.
+ */
+extern PointId *graph_locality_order(GraphBuild *build, PointId npoints);
+
+#endif							/* HNSW_GRAPH_H */
