@@ -1,0 +1,349 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  One spelling for PostgreSQL 14 to 18.
+ *
+ * Include after postgres.h in everything that talks to the server.  The rule
+ * is: code is written for the newest server's API, and what an older server
+ * lacks is made up here, so that giving up a version only deletes lines.
+ * This is the only file that knows PG_VERSION_NUM.
+ *
+ * Where the newest API is a field of a server struct, which no macro can add,
+ * there is a function or macro that sets it where it exists; those come last.
+ *
+ * src/compat.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HNSW_COMPAT_H
+#define HNSW_COMPAT_H
+
+#include "access/amapi.h"
+#include "access/parallel.h"
+#include "access/relscan.h"
+#include "commands/progress.h"
+#include "commands/vacuum.h"
+#include "fmgr.h"
+#include "nodes/execnodes.h"
+#include "nodes/pathnodes.h"
+#include "optimizer/optimizer.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/backend_progress.h"
+#include "utils/backend_status.h"
+#include "utils/guc.h"
+#include "utils/rel.h"
+#include "utils/wait_event.h"
+
+#if PG_VERSION_NUM < 140000
+#error "vector_hnsw needs PostgreSQL 14 or later"
+#endif
+
+#if PG_VERSION_NUM >= 150000
+#include "common/pg_prng.h"
+#endif
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#include "varatt.h"
+#endif
+#if PG_VERSION_NUM >= 170000
+#include "storage/bulk_write.h"
+#endif
+
+/*-------------------------------------------------------------------------
+ * PostgreSQL 18
+ *-------------------------------------------------------------------------
+ */
+#if PG_VERSION_NUM < 180000
+
+/* Its argument says whether ANALYZE is asking */
+#define vacuum_delay_point(is_analyze)	vacuum_delay_point()
+
+/* Name and version are shown by 18's pg_get_loaded_modules() only */
+#define PG_MODULE_MAGIC_EXT(...)	PG_MODULE_MAGIC
+
+#endif							/* < 18 */
+
+/*-------------------------------------------------------------------------
+ * PostgreSQL 17
+ *-------------------------------------------------------------------------
+ */
+#if PG_VERSION_NUM < 170000
+
+/* Waits show as "Extension" */
+#define WaitEventExtensionNew(name)		PG_WAIT_EXTENSION
+
+/*
+ * Before 17 a parallel worker has no way to add to its leader's counters:
+ * what workers do is not shown.
+ */
+static inline void
+compat_progress_incr_param(int index, int64 incr)
+{
+	if (MyBEEntry != NULL && pgstat_track_activities && !IsParallelWorker())
+		pgstat_progress_update_param(index,
+									 MyBEEntry->st_progress_param[index] +
+									 incr);
+}
+
+#define pgstat_progress_incr_param(index, incr) \
+	compat_progress_incr_param(index, incr)
+#define pgstat_progress_parallel_incr_param(index, incr) \
+	compat_progress_incr_param(index, incr)
+
+/*
+ * Bulk writing, as in 17's storage/bulk_write.h: fills a fork that nobody
+ * else sees yet, past the buffer manager.  A block is written at most once
+ * in one operation.  See compat_bulk_write.c.
+ */
+#define COMPAT_BULK_WRITE
+
+#if PG_VERSION_NUM < 160000
+typedef PGAlignedBlock PGIOAlignedBlock;
+
+#define PG_IO_ALIGN_SIZE	MAXIMUM_ALIGNOF
+#define MemoryContextAllocAligned(context, size, alignto, flags) \
+	MemoryContextAllocExtended(context, size, flags)
+#endif
+
+typedef struct BulkWriteState BulkWriteState;
+typedef PGIOAlignedBlock *BulkWriteBuffer;
+
+extern BulkWriteState *smgr_bulk_start_rel(Relation rel, ForkNumber forknum);
+extern BulkWriteBuffer smgr_bulk_get_buf(BulkWriteState *bulkstate);
+extern void smgr_bulk_write(BulkWriteState *bulkstate, BlockNumber blocknum,
+							BulkWriteBuffer buf, bool page_std);
+extern void smgr_bulk_finish(BulkWriteState *bulkstate);
+
+#endif							/* < 17 */
+
+/*-------------------------------------------------------------------------
+ * PostgreSQL 16
+ *-------------------------------------------------------------------------
+ */
+#if PG_VERSION_NUM < 160000
+
+/*
+ * The members' names changed as well (spcOid was spcNode and so on); nothing
+ * here looks inside.
+ */
+typedef RelFileNode RelFileLocator;
+
+#define RelFileLocatorEquals(a, b)	RelFileNodeEquals(a, b)
+#define rd_locator					rd_node
+#define smgr_rlocator				smgr_rnode
+
+/* Soft errors are hard; the context is evaluated and ignored */
+#define SOFT_ERROR_OCCURRED(escontext)	((void) (escontext), false)
+#define errsave(context, ...) \
+	do { \
+		(void) (context); \
+		ereport(ERROR, __VA_ARGS__); \
+	} while (0)
+#define ereturn(context, dummy_value, ...) \
+	do { \
+		errsave(context, __VA_ARGS__); \
+		return dummy_value; \
+	} while (0)
+
+#define palloc_object(type)			((type *) palloc(sizeof(type)))
+#define palloc0_object(type)		((type *) palloc0(sizeof(type)))
+
+/* Late minor releases have these */
+#ifndef palloc_array
+#define palloc_array(type, count) \
+	((type *) palloc(sizeof(type) * (count)))
+#define palloc0_array(type, count) \
+	((type *) palloc0(sizeof(type) * (count)))
+#define repalloc_array(pointer, type, count) \
+	((type *) repalloc(pointer, sizeof(type) * (count)))
+#endif
+
+/*
+ * Relation extension.  Of 16's flags the two that an index needs; a relation
+ * is named by BMR_REL only.
+ */
+typedef Relation BufferManagerRelation;
+
+#define BMR_REL(rel)				(rel)
+#define EB_SKIP_EXTENSION_LOCK		(1 << 0)
+#define EB_LOCK_FIRST				(1 << 3)
+
+/*
+ * Adds extend_by zeroed blocks, pinned; returns the first one's number.  The
+ * first buffer is locked before anybody else can find the block.
+ */
+static inline BlockNumber
+ExtendBufferedRelBy(BufferManagerRelation rel, ForkNumber fork,
+					BufferAccessStrategy strategy, uint32 flags,
+					uint32 extend_by, Buffer *buffers, uint32 *extended_by)
+{
+	bool		lock = (flags & EB_SKIP_EXTENSION_LOCK) == 0 &&
+		!RELATION_IS_LOCAL(rel);
+
+	Assert(extend_by > 0);
+	if (lock)
+		LockRelationForExtension(rel, ExclusiveLock);
+	for (uint32 i = 0; i < extend_by; i++)
+		buffers[i] = ReadBufferExtended(rel, fork, P_NEW,
+										i == 0 && (flags & EB_LOCK_FIRST) ?
+										RBM_ZERO_AND_LOCK : RBM_NORMAL,
+										strategy);
+	if (lock)
+		UnlockRelationForExtension(rel, ExclusiveLock);
+
+	*extended_by = extend_by;
+	return BufferGetBlockNumber(buffers[0]);
+}
+
+static inline Buffer
+ExtendBufferedRel(BufferManagerRelation rel, ForkNumber fork,
+				  BufferAccessStrategy strategy, uint32 flags)
+{
+	Buffer		buffer;
+	uint32		extended_by;
+
+	(void) ExtendBufferedRelBy(rel, fork, strategy, flags, 1, &buffer,
+							   &extended_by);
+	return buffer;
+}
+
+/*
+ * From 16 on modules are built with hidden visibility and what the server
+ * looks up is marked as exported; the same build flag must work before.
+ */
+#if defined(__GNUC__) && !defined(WIN32)
+#undef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))
+
+extern PGDLLEXPORT void _PG_init(void);
+
+#undef PG_FUNCTION_INFO_V1
+#define PG_FUNCTION_INFO_V1(funcname) \
+	extern PGDLLEXPORT Datum funcname(PG_FUNCTION_ARGS); \
+	extern PGDLLEXPORT const Pg_finfo_record *pg_finfo_##funcname(void); \
+	const Pg_finfo_record * \
+	pg_finfo_##funcname(void) \
+	{ \
+		static const Pg_finfo_record finfo = {1}; \
+		return &finfo; \
+	} \
+	extern int	no_such_variable
+#endif
+
+#endif							/* < 16 */
+
+/*-------------------------------------------------------------------------
+ * PostgreSQL 15
+ *-------------------------------------------------------------------------
+ */
+#if PG_VERSION_NUM < 150000
+
+#define MarkGUCPrefixReserved(class_name) \
+	EmitWarningsOnPlaceholders(class_name)
+
+/*
+ * Set-returning functions: checks that a tuplestore can be returned and sets
+ * one up.  Flags as in 15.  See compat_funcapi.c.
+ */
+#define COMPAT_MATERIALIZED_SRF
+
+#define MAT_SRF_USE_EXPECTED_DESC	0x01
+#define MAT_SRF_BLESS				0x02
+
+extern void InitMaterializedSRF(FunctionCallInfo fcinfo, bits32 flags);
+
+/* Random numbers: splitmix64 instead of 15's xoroshiro128** */
+typedef struct pg_prng_state
+{
+	uint64		s;
+} pg_prng_state;
+
+static inline void
+pg_prng_seed(pg_prng_state *state, uint64 seed)
+{
+	state->s = seed;
+}
+
+static inline uint64
+pg_prng_uint64(pg_prng_state *state)
+{
+	uint64		z = (state->s += UINT64CONST(0x9E3779B97F4A7C15));
+
+	z = (z ^ (z >> 30)) * UINT64CONST(0xBF58476D1CE4E5B9);
+	z = (z ^ (z >> 27)) * UINT64CONST(0x94D049BB133111EB);
+	return z ^ (z >> 31);
+}
+
+static inline uint32
+pg_prng_uint32(pg_prng_state *state)
+{
+	return (uint32) (pg_prng_uint64(state) >> 32);
+}
+
+static inline double
+pg_prng_double(pg_prng_state *state)
+{
+	return (pg_prng_uint64(state) >> 11) * (1.0 / 9007199254740992.0);
+}
+
+#endif							/* < 15 */
+
+/*-------------------------------------------------------------------------
+ * Members of server structs
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * 17: the access method builds in parallel, and wants to hear of the end of a
+ * statement's inserts, as void cleanup(Relation, IndexInfo *).  Before, what
+ * ii_AmCache holds must live without: memory of ii_Context only.
+ */
+#if PG_VERSION_NUM >= 170000
+#define AmRoutineSetCanBuildParallel(am)	((am)->amcanbuildparallel = true)
+#define AmRoutineSetInsertCleanup(am, cleanup) \
+	((am)->aminsertcleanup = (cleanup))
+#else
+#define AmRoutineSetCanBuildParallel(am)	((void) (am))
+#define AmRoutineSetInsertCleanup(am, cleanup) \
+	((void) (am), (void) (cleanup))
+#endif
+
+/*
+ * How many parallel workers a build should ask for.  Before 17 the server
+ * plans them for btree only.
+ */
+static inline int
+index_build_workers(Relation heap, Relation index, IndexInfo *index_info)
+{
+#if PG_VERSION_NUM >= 170000
+	return index_info->ii_ParallelWorkers;
+#else
+	return plan_create_index_workers(RelationGetRelid(heap),
+									 RelationGetRelid(index));
+#endif
+}
+
+/* 18: EXPLAIN ANALYZE's "Index Searches", one for each descent */
+static inline void
+index_scan_count_search(IndexScanDesc scan)
+{
+#if PG_VERSION_NUM >= 180000
+	if (scan->instrument != NULL)
+		scan->instrument->nsearches++;
+#endif
+}
+
+/*
+ * 18: infinite cost alone no longer keeps a path from being chosen, as paths
+ * are compared by disabled nodes first.
+ */
+static inline void
+path_set_disabled(Path *path)
+{
+#if PG_VERSION_NUM >= 180000
+	path->disabled_nodes += 2;
+#endif
+}
+
+#endif							/* HNSW_COMPAT_H */
