@@ -1,0 +1,119 @@
+# vector_hnsw: HNSW index access method for PostgreSQL
+#
+#   make, make install, make installcheck      as with every PGXS extension
+#   make unit [UNIT_SANITIZE=1] [UNIT=name]    C unit tests, no server
+#   make tap [PROVE_TESTS=test/t/...]          TAP tests, servers of their own
+#   make dist                                  release archive
+#
+# PG_CONFIG=...       the PostgreSQL to build for
+# with_llvm=no        no bitcode (needs no clang)
+# WERROR=1            more warnings, and all of them errors
+# ASSERTS=1           Assert() on, whatever the server was built with
+# SANITIZE=undefined  sanitizer in the extension
+
+EXTENSION = vector_hnsw
+EXTVERSION = 0.1.0
+
+MODULE_big = vector_hnsw
+PGFILEDESC = "vector_hnsw - HNSW index access method"
+SOURCES := $(sort $(wildcard src/*.c src/*/*.c))
+OBJS = $(SOURCES:.c=.o)
+DATA := $(sort $(wildcard vector_hnsw--*.sql))
+
+# Modules that spend their time in loops over numbers, and need no server
+NUMBER_SOURCES := $(sort $(wildcard src/distance/*.c src/quantize/*.c \
+	src/graph/*.c))
+OPTFLAGS ?= -O3
+
+PG_CPPFLAGS = -I$(srcdir)/src
+PG_CFLAGS = -fvisibility=hidden -MMD -MP
+
+WARNINGS = -Wall -Wextra -Wno-unused-parameter -Wmissing-prototypes \
+	-Wdeclaration-after-statement -Werror
+ifdef WERROR
+PG_CFLAGS += $(WARNINGS)
+endif
+ifdef ASSERTS
+PG_CPPFLAGS += -DUSE_ASSERT_CHECKING=1
+endif
+ifdef SANITIZE
+PG_CFLAGS += -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE)
+SHLIB_LINK += -fsanitize=$(SANITIZE)
+endif
+
+# Tests: see docs/development.md.  A variable that PGXS tests with ifdef is
+# left undefined when there is nothing to run.
+REGRESS_FILES := $(sort $(wildcard sql/*.sql))
+ifneq ($(REGRESS_FILES),)
+REGRESS := $(REGRESS_FILES:sql/%.sql=%)
+REGRESS_OPTS = --load-extension=$(EXTENSION)
+endif
+
+ISOLATION_FILES := $(sort $(wildcard test/specs/*.spec))
+ifneq ($(ISOLATION_FILES),)
+ISOLATION := $(ISOLATION_FILES:test/specs/%.spec=%)
+ISOLATION_OPTS = --load-extension=$(EXTENSION) --inputdir=test
+endif
+
+PROVE_TESTS ?= test/t/*.pl
+
+UNIT_BUILD = test/unit/build
+EXTRA_CLEAN = $(OBJS:.o=.d) $(UNIT_BUILD) tmp_check
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+$(NUMBER_SOURCES:.c=.o): override CFLAGS += $(OPTFLAGS)
+
+# The compiler writes the headers each object needs beside it; bitcode is
+# made anew when its object is.
+-include $(OBJS:.o=.d)
+$(OBJS:.o=.bc): %.bc: %.o
+
+.PHONY: tap unit dist
+
+tap:
+	$(prove_installcheck)
+
+# Unit tests: each test/unit/*_test.c is a program, linked with the modules
+# that need no server.
+ifdef UNIT_SANITIZE
+UNIT_DIR = $(UNIT_BUILD)/sanitized
+UNIT_CFLAGS = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+	-fno-sanitize-recover=undefined
+else
+UNIT_DIR = $(UNIT_BUILD)/plain
+UNIT_CFLAGS = -g $(OPTFLAGS)
+endif
+
+UNIT ?= *
+UNIT_TESTS := $(patsubst test/unit/%.c,%,\
+	$(sort $(wildcard test/unit/$(UNIT)_test.c)))
+UNIT_LIBRARY = $(UNIT_DIR)/modules.a
+UNIT_OBJS := $(patsubst %.c,$(UNIT_DIR)/%.o,$(NUMBER_SOURCES) \
+	$(wildcard src/pages/link_codec.c))
+UNIT_COMPILE = $(CC) $(UNIT_CFLAGS) $(if $(WERROR),$(WARNINGS)) -MMD -MP \
+	-DFRONTEND -DUSE_ASSERT_CHECKING=1 -Itest/unit $(CPPFLAGS)
+UNIT_LIBS = -L$(pkglibdir) -L$(libdir) -lpgcommon -lpgport -lm
+
+unit: $(UNIT_TESTS:%=$(UNIT_DIR)/%)
+	@set -e; for test in $^; do echo "# $$test"; $$test; done
+
+$(UNIT_DIR)/%_test: test/unit/%_test.c $(UNIT_LIBRARY)
+	@$(MKDIR_P) $(@D)
+	$(UNIT_COMPILE) $< $(UNIT_LIBRARY) $(UNIT_LIBS) -o $@
+
+$(UNIT_LIBRARY): $(UNIT_OBJS)
+	@rm -f $@
+	$(AR) crs $@ $^
+
+$(UNIT_DIR)/src/%.o: src/%.c
+	@$(MKDIR_P) $(@D)
+	$(UNIT_COMPILE) -c $< -o $@
+
+-include $(UNIT_OBJS:.o=.d) $(UNIT_TESTS:%=$(UNIT_DIR)/%.d)
+
+dist:
+	git archive --format zip --prefix=$(EXTENSION)-$(EXTVERSION)/ \
+		-o $(EXTENSION)-$(EXTVERSION).zip HEAD
