@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * parse_float.h
+ *	  Text to float, with the results of strtof in a fraction of its time.
+ *
+ * src/types/parse_float.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HNSW_PARSE_FLOAT_H
+#define HNSW_PARSE_FLOAT_H
+
+typedef enum ParseFloatResult
+{
+	PARSE_FLOAT_OK,
+	PARSE_FLOAT_INVALID,		/* no number here */
+	PARSE_FLOAT_OVERFLOW,		/* a number too large, read as infinity */
+	PARSE_FLOAT_UNDERFLOW		/* a number too small, read as zero */
+} ParseFloatResult;
+
+/*
+ * Reads the longest number that str starts with and stores its value and
+ * where it ends (str itself when invalid).
+ */
+extern ParseFloatResult parse_float(const char *str, const char **end,
+									float *value);
+
+#endif							/* HNSW_PARSE_FLOAT_H */
