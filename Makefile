@@ -20,10 +20,14 @@ SOURCES := $(sort $(wildcard src/*.c src/*/*.c))
 OBJS = $(SOURCES:.c=.o)
 DATA := $(sort $(wildcard vector_hnsw--*.sql))
 
-# Modules that spend their time in loops over numbers, and need no server
-NUMBER_SOURCES := $(sort $(wildcard src/distance/*.c src/quantize/*.c \
-	src/graph/*.c))
+# These spend their time in loops over numbers
 OPTFLAGS ?= -O3
+HOT_SOURCES := $(filter src/distance/% src/quantize/% src/graph/% \
+	src/pages/%,$(SOURCES))
+
+# These need no server, and say so by including portable.h
+PORTABLE_SOURCES := $(shell grep -l '^.include "portable.h"' $(SOURCES) \
+	/dev/null)
 
 PG_CPPFLAGS = -I$(srcdir)/src
 PG_CFLAGS = -fvisibility=hidden -MMD -MP
@@ -64,11 +68,12 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-$(NUMBER_SOURCES:.c=.o): override CFLAGS += $(OPTFLAGS)
+$(HOT_SOURCES:.c=.o): override CFLAGS += $(OPTFLAGS)
 
 # The compiler writes the headers each object needs beside it; bitcode is
 # made anew when its object is.
 -include $(OBJS:.o=.d)
+$(OBJS): Makefile
 $(OBJS:.o=.bc): %.bc: %.o
 
 .PHONY: tap unit dist
@@ -76,8 +81,8 @@ $(OBJS:.o=.bc): %.bc: %.o
 tap:
 	$(prove_installcheck)
 
-# Unit tests: each test/unit/*_test.c is a program, linked with the modules
-# that need no server.
+# Unit tests: each test/unit/*_test.c is a program, linked with the sources that
+# need no server.
 ifdef UNIT_SANITIZE
 UNIT_DIR = $(UNIT_BUILD)/sanitized
 UNIT_CFLAGS = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
@@ -90,9 +95,8 @@ endif
 UNIT ?= *
 UNIT_TESTS := $(patsubst test/unit/%.c,%,\
 	$(sort $(wildcard test/unit/$(UNIT)_test.c)))
-UNIT_LIBRARY = $(UNIT_DIR)/modules.a
-UNIT_OBJS := $(patsubst %.c,$(UNIT_DIR)/%.o,$(NUMBER_SOURCES) \
-	$(wildcard src/pages/link_codec.c))
+UNIT_LIBRARY = $(UNIT_DIR)/portable.a
+UNIT_OBJS := $(PORTABLE_SOURCES:%.c=$(UNIT_DIR)/%.o)
 UNIT_COMPILE = $(CC) $(UNIT_CFLAGS) $(if $(WERROR),$(WARNINGS)) -MMD -MP \
 	-DFRONTEND -DUSE_ASSERT_CHECKING=1 -Itest/unit $(CPPFLAGS)
 UNIT_LIBS = -L$(pkglibdir) -L$(libdir) -lpgcommon -lpgport -lm
@@ -108,7 +112,7 @@ $(UNIT_LIBRARY): $(UNIT_OBJS)
 	@rm -f $@
 	$(AR) crs $@ $^
 
-$(UNIT_DIR)/src/%.o: src/%.c
+$(UNIT_DIR)/src/%.o: src/%.c Makefile
 	@$(MKDIR_P) $(@D)
 	$(UNIT_COMPILE) -c $< -o $@
 

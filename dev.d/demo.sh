@@ -69,7 +69,7 @@ demo_find() {
   parse_arguments "$@"
   setup_work
   if [ -z "$PG_MAJOR" ] && [ -z "${PG_CONFIG:-}" ]; then
-    path=$(ls -td "$WORK"/*-demo/data 2>/dev/null | head -n 1)
+    path=$(compgen -G "$WORK/*-demo/data" | sort -V | tail -n 1)
     path=${path%-demo/data}
     PG_MAJOR=${path##*/}
   fi

@@ -43,7 +43,7 @@ setup_work() {
     die "$WORK belongs to someone else"
   fi
   mkdir -p "$LOGS"
-  cd "$WORK"
+  cd "$WORK" || exit
 
   exec 9>"$WORK/lock"
   flock -n 9 || die "another ./dev runs for this checkout"

@@ -70,7 +70,7 @@ plain_suites() {
   if wanted build regress isolation tap; then
     single build "Building without warnings" instance_build WERROR=1
   fi
-  if [ $STEP_STATUS -eq 0 ] && wanted regress isolation tap; then
+  if [ "$STEP_STATUS" -eq 0 ] && wanted regress isolation tap; then
     server_suites
   fi
   instance_remove_unless_failed
@@ -99,7 +99,7 @@ ubsan_suite() {
   fresh_instance ubsan
   single ubsan-build "Building with UBSan and assertions" \
     instance_build WERROR=1 SANITIZE=undefined ASSERTS=1 with_llvm=no
-  if [ $STEP_STATUS -eq 0 ]; then
+  if [ "$STEP_STATUS" -eq 0 ]; then
     step ubsan-start "Starting a server" instance_start "fsync = off"
     counted ubsan "SQL tests with UBSan and assertions" \
       instance_make installcheck with_llvm=no
@@ -118,7 +118,7 @@ single() {
   shift
 
   quiet_step "$log" "$@"
-  if [ $STEP_STATUS -eq 0 ]; then
+  if [ "$STEP_STATUS" -eq 0 ]; then
     PASSED=$((PASSED + 1))
   else
     FAILED=$((FAILED + 1))
