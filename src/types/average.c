@@ -22,8 +22,8 @@
 #include "utils/float.h"
 
 #define STATE_DIM(state)	(ARR_DIMS(state)[0] - 1)
-#define STATE_COUNT(state)	(((float8 *) ARR_DATA_PTR(state))[0])
-#define STATE_SUMS(state)	(((float8 *) ARR_DATA_PTR(state)) + 1)
+#define STATE_COUNT(state)	(*(float8 *) dense_array_elements(state))
+#define STATE_SUMS(state)	((float8 *) dense_array_elements(state) + 1)
 
 /*
  * average_state

@@ -42,7 +42,7 @@ dense_array_dim(const VectorKind *kind, ArrayType *array)
 /* From elements that lie one after the other as C numbers of a type. */
 #define READ_ELEMENTS(type) \
 	do { \
-		const type *elements = (const type *) ARR_DATA_PTR(array); \
+		const type *elements = dense_array_elements(array); \
 		for (int i = 0; i < n; i++) \
 			values[i] = (float) elements[i]; \
 	} while (0)

@@ -27,28 +27,73 @@ skip_space(const char *pt)
 	errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), \
 	errmsg("invalid input syntax for type %s: \"%s\"", (kind)->name, (str))
 
+/* Text that is being read: all of it, its end, and what is next */
+typedef struct TextCursor
+{
+	const char *str;
+	const char *limit;
+	const char *pt;
+} TextCursor;
+
 /*
  * parse_element
- *		Reads the number at *pt, which is inside str, and moves behind it.
- *		Underflow to zero is no error.
+ *		Reads a number and moves behind it.  Underflow to zero is no error.
  */
 static inline bool
-parse_element(const VectorKind *kind, const char *str, const char **pt,
-			  float *value, Node *escontext)
+parse_element(const VectorKind *kind, TextCursor *text, float *value,
+			  Node *escontext)
 {
-	const char *start = *pt;
-	ParseFloatResult result = parse_float(start, pt, value);
+	const char *start = text->pt;
+	ParseFloatResult result = parse_float(&text->pt, text->limit, value);
 
 	if (unlikely(result == PARSE_FLOAT_INVALID))
-		ereturn(escontext, false, (invalid_syntax(kind, str)));
+		ereturn(escontext, false, (invalid_syntax(kind, text->str)));
 
 	if (unlikely(result == PARSE_FLOAT_OVERFLOW))
 		ereturn(escontext, false,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("\"%s\" is out of range for type %s",
-						pnstrdup(start, *pt - start), kind->name)));
+						pnstrdup(start, text->pt - start), kind->name)));
 
 	return check_element(kind, *value, escontext);
+}
+
+/*
+ * parse_elements
+ *		Reads what is between the brackets, and moves to the closing one.
+ *		Returns how many elements there are, or 0 after a soft error.
+ */
+static int
+parse_elements(const VectorKind *kind, TextCursor *text, float *values,
+			   Node *escontext)
+{
+	int			dim = 0;
+
+	text->pt = skip_space(text->pt);
+	if (*text->pt == ']')
+	{
+		(void) check_dim(kind, 0, escontext);
+		return 0;
+	}
+
+	for (;;)
+	{
+		if (dim == kind->max_dim)
+		{
+			(void) check_dim(kind, (int64) dim + 1, escontext);
+			return 0;
+		}
+		if (!parse_element(kind, text, &values[dim], escontext))
+			return 0;
+		dim++;
+
+		text->pt = skip_space(text->pt);
+		if (*text->pt == ']')
+			return dim;
+		if (*text->pt != ',')
+			ereturn(escontext, 0, (invalid_syntax(kind, text->str)));
+		text->pt = skip_space(text->pt + 1);
+	}
 }
 
 /*
@@ -62,38 +107,20 @@ int
 dense_parse(const VectorKind *kind, const char *str, float *values,
 			Node *escontext)
 {
-	const char *pt = skip_space(str);
-	int			dim = 0;
+	TextCursor	text = {str, str + strlen(str), skip_space(str)};
+	int			dim;
 
-	if (*pt != '[')
+	if (*text.pt != '[')
 		ereturn(escontext, 0,
 				(invalid_syntax(kind, str),
 				 errdetail("Vector contents must start with \"[\".")));
+	text.pt++;
 
-	pt = skip_space(pt + 1);
-	if (*pt == ']')
-	{
-		(void) check_dim(kind, 0, escontext);
+	dim = parse_elements(kind, &text, values, escontext);
+	if (dim == 0)
 		return 0;
-	}
 
-	for (;;)
-	{
-		if (!check_dim(kind, dim + 1, escontext) ||
-			!parse_element(kind, str, &pt, &values[dim], escontext))
-			return 0;
-		dim++;
-
-		pt = skip_space(pt);
-		if (*pt == ']')
-			break;
-		if (*pt != ',')
-			ereturn(escontext, 0, (invalid_syntax(kind, str)));
-		pt = skip_space(pt + 1);
-	}
-
-	pt = skip_space(pt + 1);
-	if (*pt != '\0')
+	if (*skip_space(text.pt + 1) != '\0')
 		ereturn(escontext, 0,
 				(invalid_syntax(kind, str),
 				 errdetail("Junk after closing right brace.")));

@@ -9,8 +9,6 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "compat.h"
 #include "types/kind.h"
 #include "utils/array.h"
@@ -52,24 +50,20 @@ check_expected_dim(int expected, int dim, Node *escontext)
 }
 
 /*
- * check_element
- *		Elements are finite, so that comparison and distances need no rules
- *		for anything else.
+ * refuse_element
+ *		What check_element says of a value that is not finite.
  */
 bool
-check_element(const VectorKind *kind, float value, Node *escontext)
+refuse_element(const VectorKind *kind, float value, Node *escontext)
 {
-	if (unlikely(isnan(value)))
+	if (isnan(value))
 		ereturn(escontext, false,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("NaN not allowed in %s", kind->name)));
 
-	if (unlikely(isinf(value)))
-		ereturn(escontext, false,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("infinite value not allowed in %s", kind->name)));
-
-	return true;
+	ereturn(escontext, false,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("infinite value not allowed in %s", kind->name)));
 }
 
 void

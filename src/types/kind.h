@@ -11,6 +11,8 @@
 #ifndef HNSW_KIND_H
 #define HNSW_KIND_H
 
+#include <math.h>
+
 #include "nodes/nodes.h"
 
 typedef struct VectorKind
@@ -25,11 +27,21 @@ typedef struct VectorKind
  */
 extern bool check_dim(const VectorKind *kind, int64 dim, Node *escontext);
 extern bool check_expected_dim(int expected, int dim, Node *escontext);
-extern bool check_element(const VectorKind *kind, float value,
-						  Node *escontext);
+extern bool refuse_element(const VectorKind *kind, float value,
+						   Node *escontext);
 extern void check_elements(const VectorKind *kind, const float *values,
 						   int n);
 extern void check_same_dim(const VectorKind *kind, int dim_a, int dim_b);
 extern int32 check_typmod(const VectorKind *kind, Datum modifiers);
+
+/*
+ * Elements are finite, so that comparison and distances need no rules for
+ * anything else.
+ */
+static inline bool
+check_element(const VectorKind *kind, float value, Node *escontext)
+{
+	return likely(isfinite(value)) || refuse_element(kind, value, escontext);
+}
 
 #endif							/* HNSW_KIND_H */

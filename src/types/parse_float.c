@@ -21,12 +21,14 @@
 #include <errno.h>
 #include <math.h>
 
+#include "port/pg_bitutils.h"
+#include "port/pg_bswap.h"
 #include "types/parse_float.h"
 
 /* As many decimal digits always fit 64 bits */
 #define MAX_DIGITS		19
 
-/* Powers of ten that table holds: a product outside them is no normal float */
+/* Powers of ten in the table; with others the product is no normal float */
 #define MIN_POWER		(-64)
 #define MAX_POWER		38
 
@@ -63,6 +65,77 @@ static inline bool
 is_digit(char c)
 {
 	return (unsigned char) (c - '0') < 10;
+}
+
+/* The same byte eight times */
+#define BYTES(byte)		(UINT64CONST(0x0101010101010101) * (byte))
+
+/*
+ * read_chunk
+ *		Adds the digits among the first bytes of the eight at pt to *digits,
+ *		and returns how many they are.
+ *
+ * The bytes are handled together, the first one lowest.  Numbers differ in
+ * length, and a loop over bytes would mispredict its end on most of them.
+ */
+static inline int
+read_chunk(const char *pt, uint64 *digits)
+{
+	static const uint32 powers[9] = {
+		1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000
+	};
+	uint64		chunk;
+	uint64		others;
+	int			n = 8;
+
+	memcpy(&chunk, pt, sizeof(chunk));
+#ifdef WORDS_BIGENDIAN
+	chunk = pg_bswap64(chunk);
+#endif
+
+	/* a high bit for what is no digit; wrong only behind the first such */
+	chunk ^= BYTES('0');
+	others = (chunk | (chunk + BYTES(0x7f - 9))) & BYTES(0x80);
+	if (others != 0)
+	{
+		n = pg_rightmost_one_pos64(others) / 8;
+		if (n == 0)
+			return 0;
+		/* leading zeros instead of the rest */
+		chunk <<= 64 - 8 * n;
+	}
+
+	/* from digits to pairs, then fours, then all eight */
+	chunk = chunk * 10 + (chunk >> 8);
+	chunk = ((chunk & UINT64CONST(0x000000ff000000ff)) *
+			 (100 + (UINT64CONST(1000000) << 32)) +
+			 ((chunk >> 16) & UINT64CONST(0x000000ff000000ff)) *
+			 (1 + (UINT64CONST(10000) << 32))) >> 32;
+
+	*digits = *digits * powers[n] + chunk;
+	return n;
+}
+
+/*
+ * read_digits
+ *		Adds the digits at pt to *digits, which may wrap around, and returns
+ *		where they end.
+ */
+static inline const char *
+read_digits(const char *pt, const char *limit, uint64 *digits)
+{
+	while (limit - pt >= 8)
+	{
+		int			n = read_chunk(pt, digits);
+
+		pt += n;
+		if (n < 8)
+			return pt;
+	}
+
+	for (; is_digit(*pt); pt++)
+		*digits = *digits * 10 + (*pt - '0');
+	return pt;
 }
 
 /*
@@ -148,9 +221,9 @@ scale(uint64 digits, int exponent, float *value)
  *		The fast way; false when the number is not for it.
  */
 static inline bool
-parse_decimal(const char *str, const char **end, float *value)
+parse_decimal(const char **str, const char *limit, float *value)
 {
-	const char *pt = str;
+	const char *pt = *str;
 	const char *first;
 	bool		negative = *pt == '-';
 	uint64		digits = 0;
@@ -160,25 +233,24 @@ parse_decimal(const char *str, const char **end, float *value)
 	if (*pt == '-' || *pt == '+')
 		pt++;
 
-	/* digits may wrap around here, which is found out below */
 	first = pt;
-	for (; is_digit(*pt); pt++)
-		digits = digits * 10 + (*pt - '0');
+	if (is_digit(pt[0]) && pt[1] == '.')
+		digits = *pt++ - '0';	/* most numbers in vectors */
+	else
+		pt = read_digits(pt, limit, &digits);
 	ndigits = pt - first;
 	if (*pt == '.')
 	{
-		const char *fraction = ++pt;
+		const char *fraction = pt + 1;
 
-		for (; is_digit(*pt); pt++)
-			digits = digits * 10 + (*pt - '0');
+		pt = read_digits(fraction, limit, &digits);
 		exponent = fraction - pt;
 		ndigits -= exponent;
 	}
 
 	if (ndigits == 0 || *pt == 'x' || *pt == 'X')
 		return false;
-	if (unlikely(ndigits > MAX_DIGITS) &&
-		significant_digits(first, pt) > MAX_DIGITS)
+	if (ndigits > MAX_DIGITS && significant_digits(first, pt) > MAX_DIGITS)
 		return false;
 
 	if (*pt == 'e' || *pt == 'E')
@@ -188,7 +260,7 @@ parse_decimal(const char *str, const char **end, float *value)
 
 	if (negative)
 		*value = -*value;
-	*end = pt;
+	*str = pt;
 	return true;
 }
 
@@ -197,16 +269,16 @@ parse_decimal(const char *str, const char **end, float *value)
  *		The way of the C library, for all that it knows.
  */
 static ParseFloatResult
-parse_any(const char *str, const char **end, float *value)
+parse_any(const char **str, float *value)
 {
-	char	   *strtof_end;
+	char	   *end;
 
 	errno = 0;
-	*value = strtof(str, &strtof_end);
-	*end = strtof_end;
-
-	if (strtof_end == str)
+	*value = strtof(*str, &end);
+	if (end == *str)
 		return PARSE_FLOAT_INVALID;
+	*str = end;
+
 	if (errno == ERANGE && isinf(*value))
 		return PARSE_FLOAT_OVERFLOW;
 	if (errno == ERANGE && *value == 0)
@@ -215,10 +287,10 @@ parse_any(const char *str, const char **end, float *value)
 }
 
 ParseFloatResult
-parse_float(const char *str, const char **end, float *value)
+parse_float(const char **str, const char *limit, float *value)
 {
-	if (likely(parse_decimal(str, end, value)))
+	if (likely(parse_decimal(str, limit, value)))
 		return PARSE_FLOAT_OK;
 
-	return parse_any(str, end, value);
+	return parse_any(str, value);
 }

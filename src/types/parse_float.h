@@ -19,10 +19,11 @@ typedef enum ParseFloatResult
 } ParseFloatResult;
 
 /*
- * Reads the longest number that str starts with and stores its value and
- * where it ends (str itself when invalid).
+ * Reads the longest number that *str starts with, stores its value and moves
+ * *str behind it (not at all when invalid).  limit is where the whole string
+ * ends, with a zero byte.
  */
-extern ParseFloatResult parse_float(const char *str, const char **end,
+extern ParseFloatResult parse_float(const char **str, const char *limit,
 									float *value);
 
 #endif							/* HNSW_PARSE_FLOAT_H */

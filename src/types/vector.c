@@ -13,6 +13,7 @@
 #include "libpq/pqformat.h"
 #include "types/dense_text.h"
 #include "types/vector.h"
+#include "types/wire.h"
 
 const VectorKind vector_kind = {"vector", VECTOR_MAX_DIM};
 
@@ -91,8 +92,8 @@ vector_recv(PG_FUNCTION_ARGS)
 				 errmsg("expected unused to be 0, not %d", unused)));
 
 	result = vector_create(dim);
-	for (int i = 0; i < dim; i++)
-		result->x[i] = pq_getmsgfloat4(buf);
+	floats_from_wire(result->x, pq_getmsgbytes(buf, sizeof(float) * dim),
+					 dim);
 	check_elements(&vector_kind, result->x, dim);
 
 	PG_RETURN_VECTOR(result);
@@ -103,13 +104,15 @@ Datum
 vector_send(PG_FUNCTION_ARGS)
 {
 	Vector	   *vector = PG_GETARG_VECTOR(0);
+	int			size = sizeof(float) * vector->dim;
 	StringInfoData buf;
 
 	pq_begintypsend(&buf);
 	pq_sendint16(&buf, vector->dim);
 	pq_sendint16(&buf, vector->unused);
-	for (int i = 0; i < vector->dim; i++)
-		pq_sendfloat4(&buf, vector->x[i]);
+	enlargeStringInfo(&buf, size);
+	floats_to_wire(buf.data + buf.len, vector->x, vector->dim);
+	buf.len += size;
 
 	PG_FREE_IF_COPY(vector, 0);
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));

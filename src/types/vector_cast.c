@@ -52,7 +52,7 @@ vector_to_float4(PG_FUNCTION_ARGS)
 	Vector	   *a = PG_GETARG_VECTOR(0);
 	ArrayType  *result = dense_array_create(FLOAT4OID, sizeof(float), a->dim);
 
-	memcpy(ARR_DATA_PTR(result), a->x, sizeof(float) * a->dim);
+	memcpy(dense_array_elements(result), a->x, sizeof(float) * a->dim);
 
 	PG_FREE_IF_COPY(a, 0);
 	PG_RETURN_ARRAYTYPE_P(result);
