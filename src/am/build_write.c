@@ -1,0 +1,577 @@
+/*-------------------------------------------------------------------------
+ *
+ * build_write.c
+ *	  A finished build, from memory to disk.
+ *
+ * Points get their final numbers, region follows region, and every page is
+ * written once.  Only the metapage, which says where the regions are, comes
+ * last: until then block 0 is zero, which no reader accepts.
+ *
+ * src/am/build_write.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "am/build_write.h"
+#include "am/hnsw.h"
+#include "commands/progress.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "pages/index.h"
+#include "pages/node_page.h"
+#include "pgstat.h"
+
+/* Links of a point as long as nothing better is known, bits each */
+#define USUAL_BITS_PER_LINK 14
+
+/* Fewer points than this say little about those to come */
+#define ENOUGH_POINTS		10000
+
+/* One page in so many may have to give links to the overflow region */
+#define OVERFULL_PAGES		128
+
+typedef struct IndexWriter
+{
+	BulkWriteState *bulk;
+	HnswMetaPageData *meta;
+	BuildPoints *points;
+	GraphBuild *graph;
+	const PointId *new_ids;		/* by old id */
+	PointId    *old_ids;		/* by new id */
+	BlockNumber next_block;
+
+	/* the overflow region, kept back until its size is known */
+	char	  **overflow;
+	uint32		noverflow;
+} IndexWriter;
+
+static void
+write_page(IndexWriter *writer, BulkWriteBuffer buffer)
+{
+	CHECK_FOR_INTERRUPTS();
+	smgr_bulk_write(writer->bulk, writer->next_block++, buffer, true);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
+								 writer->next_block);
+}
+
+/* Opens a region of npages pages at the end of the file. */
+static void
+start_region(IndexWriter *writer, HnswRegionId region, uint32 npages)
+{
+	HnswRegionDirectory *directory = &writer->meta->regions[region - 1];
+
+	directory->npages = npages;
+	directory->nextents = npages > 0 ? 1 : 0;
+	if (npages > 0)
+	{
+		directory->extents[0].start = writer->next_block;
+		directory->extents[0].npages = npages;
+	}
+}
+
+static void
+write_params(IndexWriter *writer, const float *centroid)
+{
+	Size		size = centroid == NULL ? 0 :
+		writer->meta->dimensions * sizeof(float);
+	uint32		npages = (size + HNSW_PARAMS_PER_PAGE - 1) /
+		HNSW_PARAMS_PER_PAGE;
+
+	start_region(writer, HNSW_REGION_PARAMS, npages);
+	for (uint32 i = 0; i < npages; i++)
+	{
+		BulkWriteBuffer buffer = smgr_bulk_get_buf(writer->bulk);
+		Page		page = (Page) buffer;
+		Size		offset = i * HNSW_PARAMS_PER_PAGE;
+
+		hnsw_page_init(page, HNSW_REGION_PARAMS, i);
+		memcpy(HnswPageGetBody(page), (const char *) centroid + offset,
+			   Min(HNSW_PARAMS_PER_PAGE, size - offset));
+		write_page(writer, buffer);
+	}
+}
+
+/*-------------------------------------------------------------------------
+ * Codes and refinement
+ *-------------------------------------------------------------------------
+ */
+
+/* Where codes and factors come from: the navigation codes or the others */
+typedef struct RecordSource
+{
+	HnswRegionId region;
+	const uint8 *(*code) (const BuildPoints *points, PointId point);
+	const float *(*factors) (const BuildPoints *points, PointId point);
+} RecordSource;
+
+static const RecordSource code_source = {
+	HNSW_REGION_CODES, build_points_code, build_points_factors
+};
+
+static const RecordSource refine_source = {
+	HNSW_REGION_REFINE, build_points_refine, build_points_refine_factors
+};
+
+/* A page full of records, or one piece of a record that takes several pages */
+static void
+fill_record_page(IndexWriter *writer, const RecordSource *source,
+				 const HnswRecordLayout *layout, Page page, uint32 page_no)
+{
+	uint32		piece = page_no % layout->pages_per_record;
+	PointId		first = page_no / layout->pages_per_record * layout->per_page;
+	PointId		end = Min((uint64) first + layout->per_page,
+						  writer->meta->npoints);
+	int			offset = piece * HNSW_PIECE_SIZE;
+	int			length = layout->pages_per_record == 1 ? layout->code_size :
+		Min(HNSW_PIECE_SIZE, layout->code_size - offset);
+
+	for (PointId point = first; point < end; point++)
+	{
+		PointId		old = writer->old_ids[point];
+		uint32		i = point - first;
+
+		if (piece == 0)
+			memcpy(HnswPageGetBody(page) + i * layout->factors_size,
+				   source->factors(writer->points, old),
+				   layout->factors_size);
+		memcpy((char *) page + layout->codes_offset + i * layout->code_size,
+			   source->code(writer->points, old) + offset, length);
+	}
+}
+
+static void
+write_records(IndexWriter *writer, const RecordSource *source, int code_size,
+			  int nfactors)
+{
+	HnswRecordLayout layout;
+	uint32		npages;
+
+	hnsw_record_layout(&layout, code_size, nfactors);
+	npages = hnsw_record_pages(&layout, writer->meta->npoints);
+	start_region(writer, source->region, npages);
+	for (uint32 i = 0; i < npages; i++)
+	{
+		BulkWriteBuffer buffer = smgr_bulk_get_buf(writer->bulk);
+
+		hnsw_page_init((Page) buffer, source->region, i);
+		fill_record_page(writer, source, &layout, (Page) buffer, i);
+		write_page(writer, buffer);
+	}
+}
+
+/*-------------------------------------------------------------------------
+ * Overflow
+ *-------------------------------------------------------------------------
+ */
+static ItemPointerData
+add_overflow(IndexWriter *writer, const void *item, int length)
+{
+	ItemPointerData where;
+	OffsetNumber number = InvalidOffsetNumber;
+
+	if (writer->noverflow > 0)
+		number = overflow_page_add(writer->overflow[writer->noverflow - 1],
+								   item, length);
+	if (number == InvalidOffsetNumber)
+	{
+		uint32		n = writer->noverflow++;
+
+		if (n == 0)
+			writer->overflow = palloc(sizeof(char *));
+		else if ((n & (n - 1)) == 0)
+			writer->overflow = repalloc_huge(writer->overflow,
+											 2 * n * sizeof(char *));
+		writer->overflow[n] = palloc(BLCKSZ);
+		overflow_page_init(writer->overflow[n], n);
+		number = overflow_page_add(writer->overflow[n], item, length);
+	}
+	ItemPointerSet(&where, writer->noverflow - 1, number);
+	return where;
+}
+
+/* Rows 0 .. n - 1 as a chain of lists; returns where it starts. */
+static ItemPointerData
+add_tid_lists(IndexWriter *writer, const DuplicateRow *rows, uint64 n)
+{
+	PGAlignedBlock item;
+	HnswTidList *list = (HnswTidList *) item.data;
+
+	ItemPointerSetInvalid(&list->next);
+	while (n > 0)
+	{
+		uint64		first = (n - 1) / HNSW_TIDS_PER_LIST * HNSW_TIDS_PER_LIST;
+
+		list->ntids = n - first;
+		for (int i = 0; i < list->ntids; i++)
+			list->tids[i] = rows[first + i].tid;
+		list->next = add_overflow(writer, list,
+								  offsetof(HnswTidList, tids) +
+								  list->ntids * sizeof(ItemPointerData));
+		n = first;
+	}
+	return list->next;
+}
+
+static void
+write_overflow(IndexWriter *writer)
+{
+	start_region(writer, HNSW_REGION_OVERFLOW, writer->noverflow);
+	for (uint32 i = 0; i < writer->noverflow; i++)
+	{
+		BulkWriteBuffer buffer = smgr_bulk_get_buf(writer->bulk);
+
+		memcpy(buffer, writer->overflow[i], BLCKSZ);
+		write_page(writer, buffer);
+	}
+}
+
+/*-------------------------------------------------------------------------
+ * Nodes
+ *-------------------------------------------------------------------------
+ */
+
+/* The links of a point with their final numbers, encoded; returns bytes. */
+static int
+encode_links(IndexWriter *writer, PointId point, uint8 *out)
+{
+	PointId		links[GRAPH_MAX_LINKS];
+	int			nlinks;
+	const PointId *old_links = graph_build_links(writer->graph,
+												 writer->old_ids[point], 0,
+												 &nlinks);
+
+	for (int i = 0; i < nlinks; i++)
+		links[i] = writer->new_ids[old_links[i]];
+	return link_codec_encode(writer->meta->link_format, point, links, nlinks,
+							 out);
+}
+
+static inline int
+node_level(IndexWriter *writer, PointId point)
+{
+	return graph_build_level(writer->graph, writer->old_ids[point]);
+}
+
+/* Bytes that the variable parts of all nodes take, when no links move away */
+static uint16 *
+measure_nodes(IndexWriter *writer)
+{
+	PointId		npoints = writer->meta->npoints;
+	uint16	   *lengths = palloc_extended(Max(npoints, 1) * sizeof(uint16),
+										  MCXT_ALLOC_HUGE);
+	uint8		encoded[LINK_CODEC_MAX_BYTES];
+
+	for (PointId i = 0; i < npoints; i++)
+	{
+		lengths[i] = encode_links(writer, i, encoded);
+		if (node_level(writer, i) > 0)
+			lengths[i] += sizeof(uint32);
+	}
+	return lengths;
+}
+
+/* Pages of per_page nodes that are too full */
+static uint32
+count_overfull(const uint16 *lengths, PointId npoints, uint32 per_page)
+{
+	uint32		room = HNSW_BODY_SIZE - per_page * sizeof(HnswNode);
+	uint32		overfull = 0;
+
+	for (PointId first = 0; first < npoints; first += per_page)
+	{
+		PointId		end = Min((uint64) first + per_page, npoints);
+		uint32		used = 0;
+
+		for (PointId i = first; i < end; i++)
+			used += lengths[i];
+		overfull += used > room;
+	}
+	return overfull;
+}
+
+/*
+ * As many nodes to a page as fit on nearly all pages.  A small index is
+ * assumed to grow to usual lists.
+ */
+static uint32
+choose_nodes_per_page(const uint16 *lengths, PointId npoints, int m)
+{
+	double		usual = GraphMaxLinks(m, 0) * USUAL_BITS_PER_LINK / 8.0;
+	double		average = 0;
+	uint32		per_page;
+
+	for (PointId i = 0; i < npoints; i++)
+		average += lengths[i];
+	if (npoints > 0)
+		average /= npoints;
+	if (npoints < ENOUGH_POINTS)
+		average = Max(average, usual);
+
+	per_page = Min(HNSW_BODY_SIZE / (sizeof(HnswNode) + average),
+				   HNSW_MAX_NODES_PER_PAGE);
+	while (per_page > 1 &&
+		   count_overfull(lengths, npoints, per_page) >
+		   npoints / per_page / OVERFULL_PAGES)
+		per_page--;
+	return per_page;
+}
+
+/*
+ * Makes one node.  Its links go to the overflow region when the page has no
+ * more than room bytes left for it.
+ */
+static void
+make_node(IndexWriter *writer, PointId point, uint32 upper_slot,
+		  ItemPointerData more_tids, int room, HnswNodeCopy *copy)
+{
+	uint8		encoded[LINK_CODEC_MAX_BYTES];
+	int			level = node_level(writer, point);
+	HnswNodeParts parts;
+
+	memset(&copy->node, 0, sizeof(HnswNode));
+	copy->node.heaptid = build_points_tid(writer->points,
+										  writer->old_ids[point]);
+	copy->node.info = HNSW_NODE_PRESENT;
+
+	parts.upper_slot = upper_slot;
+	parts.more_tids = more_tids;
+	ItemPointerSetInvalid(&parts.links_away);
+	parts.links = encoded;
+	parts.links_length = encode_links(writer, point, encoded);
+	node_assemble(copy, level, &parts);
+	if (copy->node.var_length > room)
+	{
+		parts.links_away = add_overflow(writer, encoded, parts.links_length);
+		node_assemble(copy, level, &parts);
+	}
+}
+
+/* The rows that share a point with the one in its node */
+typedef struct DuplicateCursor
+{
+	const DuplicateRow **by_point;	/* first row of each old id, or NULL */
+	const DuplicateRow *end;
+} DuplicateCursor;
+
+static void
+find_duplicates(IndexWriter *writer, DuplicateCursor *cursor)
+{
+	uint64		n;
+	const DuplicateRow *rows = build_points_duplicates(writer->points, &n);
+
+	cursor->by_point = NULL;
+	cursor->end = rows + n;
+	if (n == 0)
+		return;
+	cursor->by_point = palloc_extended(writer->meta->npoints *
+									   sizeof(DuplicateRow *),
+									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (uint64 i = n; i > 0; i--)
+		cursor->by_point[rows[i - 1].point] = &rows[i - 1];
+}
+
+static ItemPointerData
+write_duplicates(IndexWriter *writer, const DuplicateCursor *cursor,
+				 PointId old)
+{
+	const DuplicateRow *first = cursor->by_point == NULL ? NULL :
+		cursor->by_point[old];
+	uint64		n = 0;
+
+	if (first == NULL)
+	{
+		ItemPointerData none;
+
+		ItemPointerSetInvalid(&none);
+		return none;
+	}
+	while (first + n < cursor->end && first[n].point == old)
+		n++;
+	return add_tid_lists(writer, first, n);
+}
+
+static void
+write_nodes(IndexWriter *writer)
+{
+	HnswMetaPageData *meta = writer->meta;
+	uint32		per_page = meta->nodes_per_page;
+	uint32		npages = ((uint64) meta->npoints + per_page - 1) / per_page;
+	DuplicateCursor cursor;
+	uint32		slot = 0;
+
+	find_duplicates(writer, &cursor);
+	start_region(writer, HNSW_REGION_NODES, npages);
+	for (uint32 page_no = 0; page_no < npages; page_no++)
+	{
+		BulkWriteBuffer buffer = smgr_bulk_get_buf(writer->bulk);
+		PageHeader	page = (PageHeader) buffer;
+		PointId		first = page_no * per_page;
+		uint32		nnodes = Min(per_page, meta->npoints - first);
+
+		node_page_init((Page) buffer, page_no, per_page);
+		for (uint32 i = 0; i < nnodes; i++)
+		{
+			PointId		old = writer->old_ids[first + i];
+			HnswNodeCopy copy;
+
+			/* those that follow need their share of the page */
+			make_node(writer, first + i, slot,
+					  write_duplicates(writer, &cursor, old),
+					  page->pd_upper - page->pd_lower -
+					  (nnodes - i - 1) * HNSW_NODE_MIN_VAR, &copy);
+			if (!node_page_put((Page) buffer, per_page, i, &copy.node,
+							   copy.var))
+				elog(ERROR, "node of point %u does not fit its page",
+					 first + i);
+			slot += HnswNodeLevel(&copy.node);
+		}
+		write_page(writer, buffer);
+	}
+	if (cursor.by_point != NULL)
+		pfree(cursor.by_point);
+}
+
+/*-------------------------------------------------------------------------
+ * Upper levels
+ *-------------------------------------------------------------------------
+ */
+static uint32
+count_slots(IndexWriter *writer)
+{
+	uint32		slots = 0;
+
+	for (PointId i = 0; i < writer->meta->npoints; i++)
+		slots += node_level(writer, i);
+	return slots;
+}
+
+static void
+fill_slot(IndexWriter *writer, HnswUpperSlot *slot, PointId point, int level)
+{
+	int			nlinks;
+	const PointId *links = graph_build_links(writer->graph,
+											 writer->old_ids[point], level,
+											 &nlinks);
+
+	slot->point = point;
+	slot->level = level;
+	slot->nlinks = nlinks;
+	slot->reserved = 0;
+	for (int i = 0; i < nlinks; i++)
+		slot->links[i] = writer->new_ids[links[i]];
+}
+
+static void
+write_upper(IndexWriter *writer)
+{
+	HnswMetaPageData *meta = writer->meta;
+	uint32		per_page = HnswUpperSlotsPerPage(meta->m);
+	Size		slot_size = HnswUpperSlotSize(meta->m);
+	uint32		npages;
+	uint32		nslots = 0;
+	BulkWriteBuffer buffer = NULL;
+
+	meta->nslots = count_slots(writer);
+	npages = (meta->nslots + per_page - 1) / per_page;
+	start_region(writer, HNSW_REGION_UPPER, npages);
+	for (PointId point = 0; point < meta->npoints; point++)
+	{
+		for (int level = 1; level <= node_level(writer, point); level++)
+		{
+			uint32		i = nslots % per_page;
+
+			if (i == 0)
+			{
+				if (buffer != NULL)
+					write_page(writer, buffer);
+				buffer = smgr_bulk_get_buf(writer->bulk);
+				hnsw_page_init((Page) buffer, HNSW_REGION_UPPER,
+							   nslots / per_page);
+			}
+			fill_slot(writer, (HnswUpperSlot *)
+					  (HnswPageGetBody(buffer) + i * slot_size), point,
+					  level);
+			nslots++;
+		}
+	}
+	if (buffer != NULL)
+		write_page(writer, buffer);
+}
+
+/*-------------------------------------------------------------------------
+ * All of it
+ *-------------------------------------------------------------------------
+ */
+static void
+write_meta(IndexWriter *writer)
+{
+	BulkWriteBuffer buffer = smgr_bulk_get_buf(writer->bulk);
+
+	hnsw_page_init((Page) buffer, HNSW_REGION_META, 0);
+	memcpy(HnswPageGetBody(buffer), writer->meta, sizeof(HnswMetaPageData));
+	smgr_bulk_write(writer->bulk, HNSW_META_BLOCK, buffer, true);
+}
+
+static void
+set_points(IndexWriter *writer)
+{
+	HnswMetaPageData *meta = writer->meta;
+	PointId		entry = graph_build_entry(writer->graph);
+
+	meta->npoints = build_points_count(writer->points);
+	if (meta->npoints == 0)
+		return;
+	meta->entry_point = writer->new_ids[entry];
+	meta->entry_level = graph_build_level(writer->graph, entry);
+	writer->old_ids = palloc_extended(meta->npoints * sizeof(PointId),
+									  MCXT_ALLOC_HUGE);
+	for (PointId i = 0; i < meta->npoints; i++)
+		writer->old_ids[writer->new_ids[i]] = i;
+}
+
+void
+hnsw_write_index(Relation index, ForkNumber fork, HnswMetaPageData *meta,
+				 const float *centroid, BuildPoints *points,
+				 GraphBuild *graph, const PointId *new_ids)
+{
+	IndexWriter writer = {
+		.bulk = smgr_bulk_start_rel(index, fork),
+		.meta = meta,
+		.points = points,
+		.graph = graph,
+		.new_ids = new_ids,
+		.next_block = HNSW_META_BLOCK + 1
+	};
+	Quantizer  *quantizer = hnsw_meta_quantizer(meta, centroid);
+	uint16	   *lengths;
+
+	meta->npoints = 0;
+	meta->nslots = 0;
+	meta->entry_point = InvalidPointId;
+	meta->entry_level = 0;
+	memset(meta->regions, 0, sizeof(meta->regions));
+	if (points != NULL)
+		set_points(&writer);
+
+	write_params(&writer, centroid);
+	if (meta->npoints == 0)
+		meta->nodes_per_page = choose_nodes_per_page(NULL, 0, meta->m);
+	else
+	{
+		lengths = measure_nodes(&writer);
+		meta->nodes_per_page = choose_nodes_per_page(lengths, meta->npoints,
+													 meta->m);
+		pfree(lengths);
+		write_records(&writer, &code_source, quantizer->code_size,
+					  quantizer->nfactors);
+		write_records(&writer, &refine_source, quantizer->refine_size,
+					  quantizer->nrefine_factors);
+		write_nodes(&writer);
+		write_upper(&writer);
+		write_overflow(&writer);
+	}
+	write_meta(&writer);
+	smgr_bulk_finish(writer.bulk);
+	quantizer_free(quantizer);
+}

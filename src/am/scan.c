@@ -1,0 +1,640 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan.c
+ *	  Rows in the order of their distance from a query vector.
+ *
+ * A scan is a stream.  The graph gives candidates in batches of ef, ordered
+ * by estimated keys; the scan turns them into rows, in the order of exact
+ * distances as the operator computes them:
+ *
+ *	  graph search -> batch of points -> refined keys with lower bounds
+ *		 -> exact distance from the heap, for as few points as the lower
+ *			bounds allow -> rows
+ *
+ * A point whose exact key is at most the lower bound of every point not yet
+ * looked at is next.  Bounds hold with BOUND_DEVIATIONS standard deviations
+ * of the estimate, so an inversion is possible but rare; in strict order a row
+ * that would come too late is left out.  When a batch is used up the search
+ * goes on where it stopped.
+ *
+ * A scan holds no lock and no pin between calls, and needs no interlock with
+ * vacuum because it insists on an MVCC snapshot.
+ *
+ * src/am/scan.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "am/hnsw.h"
+#include "am/scan_stats.h"
+#include "catalog/index.h"
+#include "compat.h"
+#include "executor/executor.h"
+#include "lib/pairingheap.h"
+#include "miscadmin.h"
+#include "pages/reader.h"
+#include "pgstat.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "vector_hnsw.h"
+
+/* Standard deviations between an estimate and the bound taken from it */
+#define BOUND_DEVIATIONS	3.0f
+
+/* Rounding of float32 sums against the operator's, relative to the key */
+#define ROUNDING			1e-5f
+
+/* A point that the graph has found */
+typedef struct Candidate
+{
+	float		bound;			/* the exact key is not below this */
+	PointId		point;
+} Candidate;
+
+/* A point whose rows are known, waiting for its turn */
+typedef struct RankedPoint
+{
+	pairingheap_node node;
+	double		key;
+	double		distance;		/* the operator's result */
+	ItemPointerData *tids;
+	int			ntids;
+	int			next;			/* rows given so far */
+} RankedPoint;
+
+/* What it takes to compute the indexed value of a heap row */
+typedef struct HeapAccess
+{
+	IndexFetchTableData *fetch;
+	TupleTableSlot *slot;
+	IndexInfo  *index_info;
+	EState	   *estate;
+	MemoryContext row_context;	/* reset for each row */
+} HeapAccess;
+
+typedef struct HnswScan
+{
+	GraphStore	store;			/* must be first, see store_scan */
+	IndexScanDesc scan;
+	HnswReader	reader;
+	const HnswOpclass *opclass;
+	GraphSearch *search;
+	QuantizedQuery *query;
+	HeapAccess	heap;
+	MemoryContext context;		/* of one search, reset by rescan */
+
+	/* settings, as they were when the search began */
+	int			ef;
+	HnswIterativeScan iterative;
+	bool		rerank;
+	uint64		max_visited;
+	Size		max_memory;
+
+	bool		started;
+	bool		exhausted;		/* the graph has no more */
+	Candidate  *candidates;		/* of this batch, by bound */
+	int			ncandidates;
+	int			next;			/* first not looked at */
+	pairingheap *ranked;
+	RankedPoint *current;		/* the one whose rows are being given */
+	double		last_key;		/* of the last row given */
+} HnswScan;
+
+/*-------------------------------------------------------------------------
+ * The index as a graph
+ *-------------------------------------------------------------------------
+ */
+static inline HnswScan *
+store_scan(GraphStore *store)
+{
+	return (HnswScan *) store;
+}
+
+static int
+store_get_links(GraphStore *store, PointId point, GraphLevel level,
+				PointId *links, bool *live)
+{
+	HnswReader *reader = &store_scan(store)->reader;
+	HnswNodeCopy copy;
+	HnswNodeParts parts;
+
+	hnsw_reader_node(reader, point, &copy, &parts);
+	*live = ItemPointerIsValid(&copy.node.heaptid) ||
+		(copy.node.info & HNSW_NODE_MORE_TIDS) != 0;
+	return hnsw_reader_links(reader, point, &copy, &parts, level, links);
+}
+
+static void
+store_score(GraphStore *store, const PointId *points, int n, float *distances)
+{
+	HnswScan   *so = store_scan(store);
+
+	hnsw_reader_score(&so->reader, so->query, points, n, distances);
+}
+
+static void
+store_prefetch_links(GraphStore *store, PointId point, GraphLevel level)
+{
+	hnsw_reader_prefetch_node(&store_scan(store)->reader, point);
+}
+
+/*-------------------------------------------------------------------------
+ * Begin and end
+ *-------------------------------------------------------------------------
+ */
+static int
+compare_ranked(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	double		key_a = pairingheap_const_container(RankedPoint, node, a)->key;
+	double		key_b = pairingheap_const_container(RankedPoint, node, b)->key;
+
+	/* a heap gives its largest first, we want the nearest */
+	if (key_a < key_b)
+		return 1;
+	return key_a > key_b ? -1 : 0;
+}
+
+IndexScanDesc
+hnsw_begin_scan(Relation index, int nkeys, int norderbys)
+{
+	IndexScanDesc scan = RelationGetIndexScan(index, nkeys, norderbys);
+	HnswScan   *so = palloc0(sizeof(HnswScan));
+
+	so->store.get_links = store_get_links;
+	so->store.score = store_score;
+	so->store.prefetch_links = store_prefetch_links;
+	so->scan = scan;
+	so->opclass = hnsw_opclass(index);
+	so->context = AllocSetContextCreate(CurrentMemoryContext,
+										"hnsw scan", ALLOCSET_DEFAULT_SIZES);
+	if (norderbys > 0)
+	{
+		scan->xs_orderbyvals = palloc0(sizeof(Datum) * norderbys);
+		scan->xs_orderbynulls = palloc(sizeof(bool) * norderbys);
+		memset(scan->xs_orderbynulls, true, sizeof(bool) * norderbys);
+	}
+	scan->opaque = so;
+	return scan;
+}
+
+void
+hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
+			int norderbys)
+{
+	HnswScan   *so = scan->opaque;
+
+	if (keys != NULL && scan->numberOfKeys > 0)
+		memmove(scan->keyData, keys, scan->numberOfKeys * sizeof(ScanKeyData));
+	if (orderbys != NULL && scan->numberOfOrderBys > 0)
+		memmove(scan->orderByData, orderbys,
+				scan->numberOfOrderBys * sizeof(ScanKeyData));
+
+	so->started = false;
+	MemoryContextReset(so->context);
+	so->search = NULL;
+	so->query = NULL;
+	so->current = NULL;
+	if (so->heap.fetch != NULL)
+		table_index_fetch_reset(so->heap.fetch);
+}
+
+void
+hnsw_end_scan(IndexScanDesc scan)
+{
+	HnswScan   *so = scan->opaque;
+	HeapAccess *heap = &so->heap;
+
+	if (heap->fetch != NULL)
+	{
+		table_index_fetch_end(heap->fetch);
+		ExecDropSingleTupleTableSlot(heap->slot);
+		FreeExecutorState(heap->estate);
+		MemoryContextDelete(heap->row_context);
+	}
+	MemoryContextDelete(so->context);
+	pfree(so);
+	scan->opaque = NULL;
+}
+
+/*-------------------------------------------------------------------------
+ * The first search
+ *-------------------------------------------------------------------------
+ */
+
+/* NULL asks for rows in any order: the origin will do as well as any. */
+static float *
+query_vector(HnswScan *so)
+{
+	ScanKey		orderby = &so->scan->orderByData[0];
+	const HnswMetaPageData *meta = &so->reader.ix->meta;
+	HnswValue	value;
+
+	if ((orderby->sk_flags & SK_ISNULL) != 0)
+	{
+		so->rerank = false;
+		return palloc0(meta->dimensions * sizeof(float));
+	}
+
+	so->opclass->open(orderby->sk_argument, &value);
+	if ((uint32) value.dimensions != meta->dimensions)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("different %s dimensions %u and %d",
+						so->opclass->type_name, meta->dimensions,
+						value.dimensions)));
+	return unconstify(float *, value.elements);
+}
+
+static void
+check_scan(IndexScanDesc scan)
+{
+	if (scan->numberOfOrderBys != 1 || scan->numberOfKeys != 0)
+		elog(ERROR, "hnsw index \"%s\" can only be scanned in the order of a distance",
+			 RelationGetRelationName(scan->indexRelation));
+
+	/* Rows are returned without a pin on the page that names them */
+	if (!IsMVCCSnapshot(scan->xs_snapshot))
+		elog(ERROR, "non-MVCC snapshots are not supported with hnsw");
+}
+
+/* Everything that costs nothing but memory; settings are read here only */
+static void
+prepare_search(HnswScan *so)
+{
+	HnswIndex  *ix;
+
+	hnsw_reader_init(&so->reader, so->scan->indexRelation);
+	ix = so->reader.ix;
+
+	so->ef = hnsw_ef_search;
+	so->iterative = hnsw_iterative_scan;
+	so->rerank = hnsw_rerank;
+	so->max_visited = hnsw_max_scan_tuples;
+	so->max_memory = (Size) (work_mem * 1024.0 * hnsw_scan_mem_multiplier);
+
+	so->query = quantizer_query_create(ix->quantizer);
+	quantizer_prepare_query(ix->quantizer, query_vector(so), so->query);
+	so->search = graph_search_create(&so->store,
+									 so->iterative != HNSW_ITERATIVE_SCAN_OFF);
+	so->ranked = pairingheap_allocate(compare_ranked, NULL);
+	so->candidates = NULL;
+	so->ncandidates = 0;
+	so->next = 0;
+	so->last_key = -DBL_MAX;
+	so->exhausted = false;
+	so->scan->xs_recheckorderby = false;
+	so->scan->xs_recheck = false;
+}
+
+/* Greedily through the upper levels, then the beam. */
+static int
+first_batch(HnswScan *so)
+{
+	const HnswMetaPageData *meta = &so->reader.ix->meta;
+	GraphNeighbour entry;
+
+	if (!PointIdIsValid(meta->entry_point))
+		return 0;
+	if (meta->entry_level > 0)
+		entry = graph_descend(so->search, meta->entry_point,
+							  meta->entry_level, 1);
+	else
+	{
+		entry.point = meta->entry_point;
+		store_score(&so->store, &entry.point, 1, &entry.distance);
+	}
+	return graph_search_level(so->search, &entry, 1, 0, so->ef);
+}
+
+/*
+ * The next ones.  Past the limits of an iterative scan no more links are
+ * read, but what was met on the way is still given.
+ */
+static int
+next_batch(HnswScan *so)
+{
+	bool		expand =
+		graph_search_stats(so->search)->visited < so->max_visited &&
+		graph_search_memory(so->search) < so->max_memory;
+
+	hnsw_scan_stats_count(HNSW_STAT_CONTINUATIONS, 1);
+	return graph_search_continue(so->search, so->ef, expand);
+}
+
+/*-------------------------------------------------------------------------
+ * From a batch to candidates with bounds
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * Keys of codes that have no refinement are good already; what is missing is
+ * their error, which needs the norm of the coded vector.  For distances it is
+ * bounded by the triangle inequality, so that the code need not be read
+ * again.
+ */
+static bool
+bound_without_code(HnswScan *so, const GraphNeighbour *found, float *error)
+{
+	const Quantizer *quantizer = so->reader.ix->quantizer;
+	float		factors[QUANTIZER_MAX_FACTORS] = {0};
+
+	if (quantizer->kind == QUANTIZER_FLOAT)
+	{
+		*error = 0;
+		return true;
+	}
+	if (quantizer->kind == QUANTIZER_8 && quantizer->metric != HNSW_METRIC_IP)
+	{
+		float		norm = sqrtf(so->query->norm_sq) +
+			sqrtf(Max(found->distance, 0));
+
+		factors[1] = norm * norm;
+		*error = quantizer_error(so->query, factors, false);
+		return true;
+	}
+	return false;
+}
+
+static inline void
+set_bound(HnswScan *so, Candidate *candidate, PointId point, float key,
+		  float error)
+{
+	candidate->point = point;
+	candidate->bound = key;
+	if (so->rerank)
+		candidate->bound -= BOUND_DEVIATIONS * error + ROUNDING * fabsf(key);
+}
+
+static void
+refine_candidates(HnswScan *so, const GraphNeighbour *found, int n,
+				  Candidate *candidates)
+{
+	PointId		points[GRAPH_MAX_LINKS];
+	float		keys[GRAPH_MAX_LINKS];
+	float		errors[GRAPH_MAX_LINKS];
+
+	for (int i = 0; i < n; i++)
+		points[i] = found[i].point;
+	hnsw_reader_score_refined(&so->reader, so->query, points, n, keys, errors);
+	hnsw_scan_stats_count(HNSW_STAT_REFINED, n);
+	for (int i = 0; i < n; i++)
+		set_bound(so, &candidates[i], points[i], keys[i], errors[i]);
+}
+
+static int
+compare_candidates(const void *a, const void *b)
+{
+	const Candidate *ca = a;
+	const Candidate *cb = b;
+
+	if (ca->bound != cb->bound)
+		return ca->bound < cb->bound ? -1 : 1;
+	return ca->point < cb->point ? -1 : ca->point > cb->point;
+}
+
+static void
+take_batch(HnswScan *so)
+{
+	int			n;
+	const GraphNeighbour *found = graph_search_results(so->search, &n);
+	float		error;
+
+	if (so->candidates != NULL)
+		pfree(so->candidates);
+	so->candidates = palloc(Max(n, 1) * sizeof(Candidate));
+	so->ncandidates = n;
+	so->next = 0;
+
+	if (n > 0 && bound_without_code(so, &found[0], &error))
+	{
+		for (int i = 0; i < n; i++)
+		{
+			(void) bound_without_code(so, &found[i], &error);
+			set_bound(so, &so->candidates[i], found[i].point,
+					  found[i].distance, error);
+		}
+	}
+	else
+	{
+		for (int i = 0; i < n; i += GRAPH_MAX_LINKS)
+			refine_candidates(so, found + i, Min(n - i, GRAPH_MAX_LINKS),
+							  so->candidates + i);
+	}
+	qsort(so->candidates, n, sizeof(Candidate), compare_candidates);
+}
+
+/* Makes candidates available; false when there are none any more. */
+static bool
+fill_candidates(HnswScan *so)
+{
+	int			n;
+
+	if (so->next < so->ncandidates)
+		return true;
+	if (so->exhausted)
+		return false;
+
+	if (!so->started)
+		n = first_batch(so);
+	else if (so->iterative == HNSW_ITERATIVE_SCAN_OFF)
+		n = 0;
+	else
+		n = next_batch(so);
+	so->started = true;
+	so->exhausted = n == 0;
+	if (n > 0)
+		take_batch(so);
+	return n > 0;
+}
+
+/*-------------------------------------------------------------------------
+ * From candidates to rows
+ *-------------------------------------------------------------------------
+ */
+static void
+open_heap(HnswScan *so)
+{
+	HeapAccess *heap = &so->heap;
+	Relation	table = so->scan->heapRelation;
+	MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(so));
+
+	heap->fetch = table_index_fetch_begin(table);
+	heap->slot = table_slot_create(table, NULL);
+	heap->index_info = BuildIndexInfo(so->scan->indexRelation);
+	heap->estate = CreateExecutorState();
+	GetPerTupleExprContext(heap->estate)->ecxt_scantuple = heap->slot;
+	heap->row_context = AllocSetContextCreate(CurrentMemoryContext,
+											  "hnsw heap row",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * The operator's result for a row, if the snapshot sees the row.  What it
+ * computes is what the executor would compute.
+ */
+static bool
+exact_distance(HnswScan *so, ItemPointer tid, double *distance)
+{
+	HeapAccess *heap = &so->heap;
+	ScanKey		orderby = &so->scan->orderByData[0];
+	bool		call_again = false;
+	bool		all_dead = false;
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull[INDEX_MAX_KEYS];
+	MemoryContext old;
+	bool		visible;
+
+	if (heap->fetch == NULL)
+		open_heap(so);
+	if (!table_index_fetch_tuple(heap->fetch, tid, so->scan->xs_snapshot,
+								 heap->slot, &call_again, &all_dead))
+		return false;
+
+	ResetPerTupleExprContext(heap->estate);
+	MemoryContextReset(heap->row_context);
+	old = MemoryContextSwitchTo(heap->row_context);
+	FormIndexDatum(heap->index_info, heap->slot, heap->estate, values, isnull);
+	visible = !isnull[0];
+	if (visible)
+		*distance = DatumGetFloat8(FunctionCall2Coll(&orderby->sk_func,
+													 orderby->sk_collation,
+													 values[0],
+													 orderby->sk_argument));
+	MemoryContextSwitchTo(old);
+	ExecClearTuple(heap->slot);
+	return visible;
+}
+
+/* Reads the rows of a candidate and puts the point where its key belongs. */
+static void
+rank_candidate(HnswScan *so, const Candidate *candidate)
+{
+	RankedPoint *ranked = palloc(sizeof(RankedPoint));
+	HnswNodeCopy copy;
+	HnswNodeParts parts;
+
+	hnsw_reader_node(&so->reader, candidate->point, &copy, &parts);
+	ranked->ntids = hnsw_reader_tids(&so->reader, candidate->point, &copy,
+									 &parts, &ranked->tids);
+	ranked->next = 0;
+	ranked->key = candidate->bound;
+	ranked->distance = 0;
+
+	if (so->rerank)
+	{
+		ItemPointerData tid;
+
+		/* all rows of a point have the same vector: one visible row will do */
+		do
+		{
+			if (ranked->next == ranked->ntids)
+				return;
+			tid = ranked->tids[ranked->next];
+			ranked->next++;
+			hnsw_scan_stats_count(HNSW_STAT_RERANKED, 1);
+		} while (!exact_distance(so, &tid, &ranked->distance));
+		ranked->next--;
+		ranked->key =
+			quantizer_key_from_distance(so->opclass->metric, ranked->distance);
+		if (isnan(ranked->key))
+			ranked->key = DBL_MAX;
+	}
+	else if (ranked->ntids == 0)
+		return;
+	pairingheap_add(so->ranked, &ranked->node);
+}
+
+static RankedPoint *
+nearest_ranked(HnswScan *so)
+{
+	if (pairingheap_is_empty(so->ranked))
+		return NULL;
+	return pairingheap_container(RankedPoint, node,
+								 pairingheap_first(so->ranked));
+}
+
+/* The next point in order, NULL at the end. */
+static RankedPoint *
+next_point(HnswScan *so)
+{
+	for (;;)
+	{
+		RankedPoint *nearest = nearest_ranked(so);
+
+		if (nearest != NULL &&
+			(so->next >= so->ncandidates ||
+			 nearest->key <= so->candidates[so->next].bound))
+		{
+			(void) pairingheap_remove_first(so->ranked);
+			if (so->iterative == HNSW_ITERATIVE_SCAN_STRICT_ORDER &&
+				nearest->key < so->last_key)
+			{
+				pfree(nearest->tids);
+				pfree(nearest);
+				continue;
+			}
+			so->last_key = nearest->key;
+			return nearest;
+		}
+		if (!fill_candidates(so))
+			return NULL;
+		rank_candidate(so, &so->candidates[so->next++]);
+	}
+}
+
+static bool
+next_row(HnswScan *so)
+{
+	IndexScanDesc scan = so->scan;
+
+	while (so->current == NULL || so->current->next >= so->current->ntids)
+	{
+		if (so->current != NULL)
+		{
+			pfree(so->current->tids);
+			pfree(so->current);
+		}
+		so->current = next_point(so);
+		if (so->current == NULL)
+			return false;
+	}
+
+	scan->xs_heaptid = so->current->tids[so->current->next++];
+	if (so->rerank)
+	{
+		scan->xs_orderbyvals[0] = Float8GetDatum(so->current->distance);
+		scan->xs_orderbynulls[0] = false;
+	}
+	return true;
+}
+
+bool
+hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
+{
+	HnswScan   *so = scan->opaque;
+	MemoryContext old;
+	bool		found;
+
+	Assert(ScanDirectionIsForward(direction));
+	old = MemoryContextSwitchTo(so->context);
+	hnsw_scan_stats_resume();
+	if (so->query == NULL)
+	{
+		check_scan(scan);
+		pgstat_count_index_scan(scan->indexRelation);
+		index_scan_count_search(scan);
+		hnsw_scan_stats_reset(RelationGetRelid(scan->indexRelation));
+		prepare_search(so);
+	}
+	found = next_row(so);
+	hnsw_scan_stats_pause(&so->reader, graph_search_stats(so->search), found);
+	MemoryContextSwitchTo(old);
+	return found;
+}

@@ -1,0 +1,109 @@
+/*-------------------------------------------------------------------------
+ *
+ * index.h
+ *	  An open index, as one backend knows it.
+ *
+ * HnswIndex is what a backend keeps of an index between statements: a copy
+ * of the metapage, the quantizer made from it, and where blocks were last
+ * seen in shared buffers.  All of it can be made again from the relation.
+ *
+ * src/pages/index.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HNSW_INDEX_H
+#define HNSW_INDEX_H
+
+#include "compat.h"
+#include "pages/link_codec.h"
+#include "pages/page_format.h"
+#include "quantize/quantize.h"
+#include "storage/bufmgr.h"
+#include "utils/relcache.h"
+
+/* Where the records of a region with records of one size are. */
+typedef struct HnswRecordLayout
+{
+	int			factors_size;	/* bytes of factors per record */
+	int			code_size;		/* bytes of code per record */
+	uint32		per_page;		/* records per page; 1 when a record takes
+								 * several */
+	uint32		pages_per_record;
+	int			codes_offset;	/* of the first code in a page */
+} HnswRecordLayout;
+
+typedef struct HnswIndex
+{
+	Oid			relid;			/* hash key */
+	RelFileLocator locator;
+	bool		stale;			/* to be made again, see index.c */
+	MemoryContext context;
+
+	HnswMetaPageData meta;		/* as of the last hnsw_index_open */
+	Quantizer  *quantizer;
+	HnswRecordLayout codes;
+	HnswRecordLayout refine;
+	uint32		upper_per_page;
+
+	/* block number -> buffer it was last seen in, 0 unknown */
+	Buffer	   *recent;
+	BlockNumber nrecent;
+	uint32		accesses;		/* counts to HNSW_REAL_READ_INTERVAL */
+} HnswIndex;
+
+/*
+ * The open form of an index, with the metapage read anew.  Valid until the
+ * end of the transaction.  Errors: the metapage is damaged, or written by a
+ * version that this one does not understand.
+ */
+extern HnswIndex *hnsw_index_open(Relation index);
+
+/* Reads the metapage again, after a number was met that meta does not know. */
+extern void hnsw_index_refresh(HnswIndex *ix, Relation index);
+
+/*
+ * Checks a metapage body against everything that can be known without other
+ * pages; reports ERRCODE_INDEX_CORRUPTED or FEATURE_NOT_SUPPORTED.
+ */
+extern void hnsw_meta_validate(const HnswMetaPageData *meta,
+							   const char *index_name);
+
+/* Errors when page is not page page_no of the region. */
+extern void hnsw_page_verify(Page page, HnswRegionId region, uint32 page_no,
+							 BlockNumber block, const char *index_name);
+
+extern void hnsw_page_init(Page page, HnswRegionId region, uint32 page_no);
+
+extern void hnsw_record_layout(HnswRecordLayout *layout, int code_size,
+							   int nfactors);
+extern uint32 hnsw_record_pages(const HnswRecordLayout *layout,
+								uint32 nrecords);
+
+/* The quantizer that a metapage describes; centroid may be NULL. */
+extern Quantizer *hnsw_meta_quantizer(const HnswMetaPageData *meta,
+									  const float *centroid);
+
+extern const char *hnsw_region_name(HnswRegionId region);
+
+static inline const HnswRegionDirectory *
+hnsw_directory(const HnswMetaPageData *meta, HnswRegionId region)
+{
+	return &meta->regions[region - 1];
+}
+
+/* Block of page page_no of a region, InvalidBlockNumber when there is none. */
+static inline BlockNumber
+hnsw_region_block(const HnswRegionDirectory *directory, uint32 page_no)
+{
+	for (uint32 i = 0; i < directory->nextents; i++)
+	{
+		const HnswExtent *extent = &directory->extents[i];
+
+		if (page_no < extent->npages)
+			return extent->start + page_no;
+		page_no -= extent->npages;
+	}
+	return InvalidBlockNumber;
+}
+
+#endif							/* HNSW_INDEX_H */

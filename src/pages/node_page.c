@@ -1,0 +1,256 @@
+/*-------------------------------------------------------------------------
+ *
+ * node_page.c
+ *	  Node pages and overflow pages as bytes.
+ *
+ * Both kinds have a directory of fixed-size entries below pd_lower and bytes
+ * that the entries point to above pd_upper, with the free space in between
+ * where generic WAL does not look.
+ *
+ * src/pages/node_page.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "pages/index.h"
+#include "pages/node_page.h"
+
+static inline HnswNode *
+page_nodes(Page page)
+{
+	return (HnswNode *) HnswPageGetBody(page);
+}
+
+void
+node_page_init(Page page, uint32 page_no, int nodes_per_page)
+{
+	hnsw_page_init(page, HNSW_REGION_NODES, page_no);
+	memset(HnswPageGetBody(page), 0, nodes_per_page * sizeof(HnswNode));
+	((PageHeader) page)->pd_lower =
+		HNSW_BODY_OFFSET + nodes_per_page * sizeof(HnswNode);
+}
+
+/* Is [offset, offset + length) inside the part of the page for bytes? */
+static inline bool
+bytes_in_page(int offset, int length, int directory_end)
+{
+	return offset >= directory_end && offset + length <= BLCKSZ;
+}
+
+bool
+node_page_copy(Page page, int nodes_per_page, int index, HnswNodeCopy *copy)
+{
+	const HnswNode *node = &page_nodes(page)[index];
+	int			directory_end = HNSW_BODY_OFFSET +
+		nodes_per_page * sizeof(HnswNode);
+
+	copy->node = *node;
+	if (node->var_length == 0)
+		return true;
+	if (node->var_length > HNSW_NODE_MAX_VAR ||
+		!bytes_in_page(node->var_offset, node->var_length, directory_end))
+		return false;
+	memcpy(copy->var, (char *) page + node->var_offset, node->var_length);
+	return true;
+}
+
+/*
+ * Moves the variable parts of all nodes but one to the end of the page.
+ * Returns false when the page is damaged.
+ */
+static bool
+compact_nodes(Page page, int nodes_per_page, int except)
+{
+	PGAlignedBlock image;
+	HnswNode   *nodes = page_nodes(page);
+	int			directory_end = ((PageHeader) page)->pd_lower;
+	int			upper = BLCKSZ;
+
+	memcpy(image.data, page, BLCKSZ);
+	for (int i = 0; i < nodes_per_page; i++)
+	{
+		if (i == except || nodes[i].var_length == 0)
+			continue;
+		if (!bytes_in_page(nodes[i].var_offset, nodes[i].var_length,
+						   directory_end) ||
+			upper - nodes[i].var_length < directory_end)
+		{
+			memcpy(page, image.data, BLCKSZ);
+			return false;
+		}
+		upper -= nodes[i].var_length;
+		memcpy((char *) page + upper, image.data + nodes[i].var_offset,
+			   nodes[i].var_length);
+		nodes[i].var_offset = upper;
+	}
+	((PageHeader) page)->pd_upper = upper;
+	return true;
+}
+
+bool
+node_page_put(Page page, int nodes_per_page, int index, const HnswNode *node,
+			  const uint8 *var)
+{
+	PageHeader	header = (PageHeader) page;
+	HnswNode   *nodes = page_nodes(page);
+	int			length = node->var_length;
+	int			used = 0;
+
+	if (header->pd_upper - header->pd_lower < length)
+	{
+		for (int i = 0; i < nodes_per_page; i++)
+			used += i == index ? length : nodes[i].var_length;
+		if (header->pd_lower + used > BLCKSZ)
+			return false;
+		if (!compact_nodes(page, nodes_per_page, index))
+			return false;
+	}
+
+	header->pd_upper -= length;
+	memcpy((char *) page + header->pd_upper, var, length);
+	nodes[index] = *node;
+	nodes[index].var_offset = length > 0 ? header->pd_upper : 0;
+	return true;
+}
+
+/* Takes n bytes from the front of what is left of a variable part. */
+static inline bool
+take(const uint8 **from, int *left, void *to, int n)
+{
+	if (*left < n)
+		return false;
+	memcpy(to, *from, n);
+	*from += n;
+	*left -= n;
+	return true;
+}
+
+bool
+node_parse(const HnswNodeCopy *copy, HnswNodeParts *parts)
+{
+	const uint8 *from = copy->var;
+	int			left = copy->node.var_length;
+	uint8		info = copy->node.info;
+
+	parts->upper_slot = 0;
+	ItemPointerSetInvalid(&parts->more_tids);
+	ItemPointerSetInvalid(&parts->links_away);
+
+	if (HnswNodeLevel(&copy->node) > 0 &&
+		!take(&from, &left, &parts->upper_slot, sizeof(uint32)))
+		return false;
+	if ((info & HNSW_NODE_MORE_TIDS) != 0 &&
+		!take(&from, &left, &parts->more_tids, sizeof(ItemPointerData)))
+		return false;
+	if ((info & HNSW_NODE_LINKS_AWAY) != 0 &&
+		(!take(&from, &left, &parts->links_away, sizeof(ItemPointerData)) ||
+		 left != 0))
+		return false;
+	parts->links = from;
+	parts->links_length = left;
+	return true;
+}
+
+void
+node_assemble(HnswNodeCopy *copy, int level, const HnswNodeParts *parts)
+{
+	uint8	   *to = copy->var;
+
+	copy->node.info &= ~(HNSW_NODE_LEVEL_MASK | HNSW_NODE_MORE_TIDS |
+						 HNSW_NODE_LINKS_AWAY);
+	copy->node.info |= level;
+	if (level > 0)
+	{
+		memcpy(to, &parts->upper_slot, sizeof(uint32));
+		to += sizeof(uint32);
+	}
+	if (ItemPointerIsValid(&parts->more_tids))
+	{
+		copy->node.info |= HNSW_NODE_MORE_TIDS;
+		memcpy(to, &parts->more_tids, sizeof(ItemPointerData));
+		to += sizeof(ItemPointerData);
+	}
+	if (ItemPointerIsValid(&parts->links_away))
+	{
+		copy->node.info |= HNSW_NODE_LINKS_AWAY;
+		memcpy(to, &parts->links_away, sizeof(ItemPointerData));
+		to += sizeof(ItemPointerData);
+	}
+	else
+	{
+		memcpy(to, parts->links, parts->links_length);
+		to += parts->links_length;
+	}
+	copy->node.var_length = to - copy->var;
+}
+
+static inline HnswOverflowItem *
+page_items(Page page)
+{
+	return (HnswOverflowItem *) HnswPageGetBody(page);
+}
+
+static inline int
+page_item_count(Page page)
+{
+	int			lower = ((PageHeader) page)->pd_lower;
+
+	if (lower < HNSW_BODY_OFFSET || lower > BLCKSZ)
+		return 0;
+	return (lower - HNSW_BODY_OFFSET) / sizeof(HnswOverflowItem);
+}
+
+void
+overflow_page_init(Page page, uint32 page_no)
+{
+	hnsw_page_init(page, HNSW_REGION_OVERFLOW, page_no);
+	((PageHeader) page)->pd_lower = HNSW_BODY_OFFSET;
+}
+
+OffsetNumber
+overflow_page_add(Page page, const void *item, int length)
+{
+	PageHeader	header = (PageHeader) page;
+	int			count = page_item_count(page);
+
+	Assert(length > 0);
+	if (header->pd_upper - header->pd_lower <
+		length + (int) sizeof(HnswOverflowItem))
+		return InvalidOffsetNumber;
+
+	header->pd_upper -= length;
+	header->pd_lower += sizeof(HnswOverflowItem);
+	memcpy((char *) page + header->pd_upper, item, length);
+	page_items(page)[count].offset = header->pd_upper;
+	page_items(page)[count].length = length;
+	return count + 1;
+}
+
+const void *
+overflow_page_get(Page page, OffsetNumber number, int *length)
+{
+	int			count = page_item_count(page);
+	const HnswOverflowItem *item;
+
+	if (number < 1 || number > count)
+		return NULL;
+	item = &page_items(page)[number - 1];
+	if (item->length == 0 ||
+		!bytes_in_page(item->offset, item->length,
+					   ((PageHeader) page)->pd_lower))
+		return NULL;
+	*length = item->length;
+	return (char *) page + item->offset;
+}
+
+void
+overflow_page_replace(Page page, OffsetNumber number, const void *item,
+					  int length)
+{
+	const HnswOverflowItem *entry = &page_items(page)[number - 1];
+
+	Assert(number >= 1 && number <= page_item_count(page));
+	Assert(entry->length == length);
+	memcpy((char *) page + entry->offset, item, length);
+}

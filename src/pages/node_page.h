@@ -1,0 +1,76 @@
+/*-------------------------------------------------------------------------
+ *
+ * node_page.h
+ *	  Node pages and overflow pages as bytes.
+ *
+ * Functions over one page image; who has which lock is the caller's matter.
+ * Readers check every offset and length that they follow, so that a damaged
+ * page gives a refusal and never a read outside the page.
+ *
+ * src/pages/node_page.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HNSW_NODE_PAGE_H
+#define HNSW_NODE_PAGE_H
+
+#include "pages/link_codec.h"
+#include "pages/page_format.h"
+
+/* The longest variable part: links and what may stand before them. */
+#define HNSW_NODE_MAX_VAR		(LINK_CODEC_MAX_BYTES + HNSW_NODE_MIN_VAR)
+
+/* A node taken off its page */
+typedef struct HnswNodeCopy
+{
+	HnswNode	node;
+	uint8		var[HNSW_NODE_MAX_VAR];
+} HnswNodeCopy;
+
+/* What the variable part of a node says */
+typedef struct HnswNodeParts
+{
+	uint32		upper_slot;		/* of level 1, when the level is above 0 */
+	ItemPointerData more_tids;	/* with MORE_TIDS, else invalid */
+	ItemPointerData links_away; /* with LINKS_AWAY, else invalid */
+	const uint8 *links;			/* encoded links, unless they are away */
+	int			links_length;
+} HnswNodeParts;
+
+extern void node_page_init(Page page, uint32 page_no, int nodes_per_page);
+
+/* False when the index-th node of the page cannot be read. */
+extern bool node_page_copy(Page page, int nodes_per_page, int index,
+						   HnswNodeCopy *copy);
+
+/*
+ * Writes a node with its variable part (node->var_length bytes), in place of
+ * what was there; false, and the page unchanged, when it does not fit.
+ */
+extern bool node_page_put(Page page, int nodes_per_page, int index,
+						  const HnswNode *node, const uint8 *var);
+
+/* Takes the variable part apart; false when its length does not fit. */
+extern bool node_parse(const HnswNodeCopy *copy, HnswNodeParts *parts);
+
+/*
+ * Makes the variable part from its parts, and sets level, flags and length
+ * in the node.
+ */
+extern void node_assemble(HnswNodeCopy *copy, int level,
+						  const HnswNodeParts *parts);
+
+extern void overflow_page_init(Page page, uint32 page_no);
+
+/* Item number (from 1) of the new item, 0 when it does not fit. */
+extern OffsetNumber overflow_page_add(Page page, const void *item, int length);
+
+/* NULL when there is no such item. */
+extern const void *overflow_page_get(Page page, OffsetNumber number,
+									 int *length);
+
+/* Overwrites an item with one of the same length. */
+extern void overflow_page_replace(Page page, OffsetNumber number,
+								  const void *item, int length);
+
+#endif							/* HNSW_NODE_PAGE_H */

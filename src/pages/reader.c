@@ -1,0 +1,599 @@
+/*-------------------------------------------------------------------------
+ *
+ * reader.c
+ *	  The fast way to the records of an index.
+ *
+ * The ordinary way to a page costs half a microsecond, most of it cache
+ * misses in a chain: hash table, buffer descriptor, page, item.  A reader
+ * knows the buffer from last time, so it can ask the CPU for descriptor and
+ * record of all the points of a step at once before it looks at the first.
+ *
+ * src/pages/reader.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "pages/reader.h"
+#include "pgstat.h"
+#include "storage/buf_internals.h"
+
+/*
+ * ReadRecentBuffer leaves the usage count of a buffer alone, and the clock
+ * sweep would take hot pages for cold ones: one access in so many is an
+ * ordinary ReadBuffer.
+ */
+#define REAL_READ_INTERVAL		64
+
+#define CACHE_LINE				64
+
+/* Where a record is */
+typedef struct RecordPlace
+{
+	BlockNumber block;
+	uint32		page_no;
+	uint32		index;			/* within the page */
+} RecordPlace;
+
+void
+hnsw_reader_init(HnswReader *reader, Relation index)
+{
+	memset(reader, 0, sizeof(HnswReader));
+	reader->index = index;
+	reader->ix = hnsw_index_open(index);
+}
+
+static void
+point_corrupted(HnswReader *reader, PointId point, const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" is corrupted at point %u",
+					RelationGetRelationName(reader->index), point),
+			 errdetail("%s", what),
+			 errhint("Please REINDEX it.")));
+}
+
+/* An ordinary read, that also looks whether the page is the right one */
+static Buffer
+read_and_remember(HnswReader *reader, HnswRegionId region, uint32 page_no,
+				  BlockNumber block)
+{
+	Buffer		buffer = ReadBuffer(reader->index, block);
+
+	reader->ix->recent[block] = 0;
+	hnsw_page_verify(BufferGetPage(buffer), region, page_no, block,
+					 RelationGetRelationName(reader->index));
+	reader->ix->recent[block] = buffer;
+	return buffer;
+}
+
+/*
+ * Pins a block that is page page_no of the region.  The page was verified
+ * when it was first remembered; since then it can only have left the buffer,
+ * which ReadRecentBuffer finds out.
+ */
+static inline Buffer
+pin_block(HnswReader *reader, HnswRegionId region, uint32 page_no,
+		  BlockNumber block)
+{
+	HnswIndex  *ix = reader->ix;
+	Buffer		buffer = ix->recent[block];
+
+	reader->pins[region]++;
+	if (buffer != 0 && ++ix->accesses % REAL_READ_INTERVAL != 0 &&
+		ReadRecentBuffer(ix->locator, MAIN_FORKNUM, block, buffer))
+	{
+		pgstat_count_buffer_read(reader->index);
+		pgstat_count_buffer_hit(reader->index);
+		return buffer;
+	}
+	return read_and_remember(reader, region, page_no, block);
+}
+
+/*
+ * Block of a page of a region.  The page numbers we are asked for come from
+ * point ids that were checked against the metapage, whose directories were
+ * checked against the same number.
+ */
+static inline BlockNumber
+locate_page(HnswReader *reader, HnswRegionId region, uint32 page_no)
+{
+	BlockNumber block = hnsw_region_block(hnsw_directory(&reader->ix->meta,
+														 region), page_no);
+
+	if (unlikely(block == InvalidBlockNumber))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" has no page %u in region \"%s\"",
+						RelationGetRelationName(reader->index), page_no,
+						hnsw_region_name(region)),
+				 errhint("Please REINDEX it.")));
+	return block;
+}
+
+Page
+hnsw_reader_pin(HnswReader *reader, HnswRegionId region, uint32 page_no,
+				Buffer *buffer)
+{
+	*buffer = pin_block(reader, region, page_no,
+						locate_page(reader, region, page_no));
+	return BufferGetPage(*buffer);
+}
+
+static inline void
+prefetch_bytes(const char *from, int length)
+{
+	for (int i = 0; i < length; i += CACHE_LINE)
+		__builtin_prefetch(from + i);
+	__builtin_prefetch(from + length - 1);
+}
+
+/* Asks for the descriptor of a buffer, and for bytes of the page in it */
+static inline void
+prefetch_in_buffer(Buffer buffer, int offset, int length)
+{
+	if (BufferIsLocal(buffer))
+		return;
+	prefetch_bytes((char *) BufferGetBlock(buffer) + offset, length);
+}
+
+static inline void
+prefetch_descriptor(Buffer buffer)
+{
+	if (!BufferIsLocal(buffer))
+		__builtin_prefetch(GetBufferDescriptor(buffer - 1), 1);
+}
+
+static inline void
+locate_record(HnswReader *reader, HnswRegionId region,
+			  const HnswRecordLayout *layout, PointId point,
+			  RecordPlace *place)
+{
+	place->page_no = point / layout->per_page;
+	place->index = point - place->page_no * layout->per_page;
+	place->page_no *= layout->pages_per_record;
+	place->block = locate_page(reader, region, place->page_no);
+}
+
+static inline const float *
+record_factors(Page page, const HnswRecordLayout *layout, uint32 index)
+{
+	return (const float *) (HnswPageGetBody(page) +
+							index * layout->factors_size);
+}
+
+static inline const uint8 *
+record_code(Page page, const HnswRecordLayout *layout, uint32 index)
+{
+	return (const uint8 *) page + layout->codes_offset +
+		index * layout->code_size;
+}
+
+static void
+prefetch_record(HnswReader *reader, const HnswRecordLayout *layout,
+				const RecordPlace *place)
+{
+	Buffer		buffer = reader->ix->recent[place->block];
+
+	if (buffer == 0)
+		return;
+	prefetch_descriptor(buffer);
+	prefetch_in_buffer(buffer,
+					   layout->codes_offset + place->index * layout->code_size,
+					   layout->pages_per_record > 1 ? HNSW_PIECE_SIZE :
+					   layout->code_size);
+	if (layout->factors_size > 0)
+		prefetch_in_buffer(buffer,
+						   HNSW_BODY_OFFSET +
+						   place->index * layout->factors_size,
+						   layout->factors_size);
+}
+
+/* Finds the records of n points and asks for all of them. */
+static void
+locate_records(HnswReader *reader, HnswRegionId region,
+			   const HnswRecordLayout *layout, const PointId *points, int n,
+			   RecordPlace *places)
+{
+	for (int i = 0; i < n; i++)
+	{
+		locate_record(reader, region, layout, points[i], &places[i]);
+		prefetch_record(reader, layout, &places[i]);
+	}
+}
+
+/* The sum over a code that takes several pages, and its factors. */
+static float
+sum_pieces(HnswReader *reader, HnswRegionId region,
+		   const HnswRecordLayout *layout, const RecordPlace *place,
+		   const QuantizedQuery *query, float *factors)
+{
+	float		sum = 0;
+
+	for (uint32 piece = 0; piece < layout->pages_per_record; piece++)
+	{
+		int			offset = piece * HNSW_PIECE_SIZE;
+		Buffer		buffer;
+		Page		page = hnsw_reader_pin(reader, region,
+										   place->page_no + piece, &buffer);
+
+		if (piece == 0)
+			memcpy(factors, record_factors(page, layout, 0),
+				   layout->factors_size);
+		sum += quantizer_partial(query, record_code(page, layout, 0), offset,
+								 Min(HNSW_PIECE_SIZE,
+									 layout->code_size - offset),
+								 factors);
+		ReleaseBuffer(buffer);
+	}
+	return sum;
+}
+
+/* A damaged code may give anything but must not upset the search. */
+static inline float
+valid_key(float key)
+{
+	return likely(key == key) ? key : INFINITY;
+}
+
+static void
+score_in_pieces(HnswReader *reader, const QuantizedQuery *query,
+				const RecordPlace *places, int n, float *keys)
+{
+	float		factors[QUANTIZER_MAX_FACTORS];
+
+	for (int i = 0; i < n; i++)
+	{
+		float		sum = sum_pieces(reader, HNSW_REGION_CODES,
+									 &reader->ix->codes, &places[i], query,
+									 factors);
+
+		keys[i] = valid_key(quantizer_finish(query, sum, factors));
+	}
+}
+
+void
+hnsw_reader_score(HnswReader *reader, const QuantizedQuery *query,
+				  const PointId *points, int n, float *keys)
+{
+	const HnswRecordLayout *layout = &reader->ix->codes;
+	RecordPlace places[GRAPH_MAX_LINKS];
+	Buffer		buffer = InvalidBuffer;
+	Page		page = NULL;
+
+	Assert(n <= GRAPH_MAX_LINKS);
+	locate_records(reader, HNSW_REGION_CODES, layout, points, n, places);
+	if (layout->pages_per_record > 1)
+	{
+		score_in_pieces(reader, query, places, n, keys);
+		return;
+	}
+
+	for (int i = 0; i < n; i++)
+	{
+		/* links ascend, so points that share a page come in a row */
+		if (i == 0 || places[i].block != places[i - 1].block)
+		{
+			if (BufferIsValid(buffer))
+				ReleaseBuffer(buffer);
+			buffer = pin_block(reader, HNSW_REGION_CODES, places[i].page_no,
+							   places[i].block);
+			page = BufferGetPage(buffer);
+		}
+		keys[i] = valid_key(quantizer_score(query,
+											record_code(page, layout,
+														places[i].index),
+											record_factors(page, layout,
+														   places[i].index)));
+	}
+	if (BufferIsValid(buffer))
+		ReleaseBuffer(buffer);
+}
+
+static void
+copy_record(HnswReader *reader, HnswRegionId region,
+			const HnswRecordLayout *layout, PointId point, uint8 *code,
+			float *factors)
+{
+	RecordPlace place;
+
+	locate_record(reader, region, layout, point, &place);
+	for (uint32 piece = 0; piece < layout->pages_per_record; piece++)
+	{
+		int			offset = piece * HNSW_PIECE_SIZE;
+		Buffer		buffer;
+		Page		page = hnsw_reader_pin(reader, region,
+										   place.page_no + piece, &buffer);
+
+		if (piece == 0)
+			memcpy(factors, record_factors(page, layout, place.index),
+				   layout->factors_size);
+		memcpy(code + offset, record_code(page, layout, place.index),
+			   layout->pages_per_record == 1 ? layout->code_size :
+			   Min(HNSW_PIECE_SIZE, layout->code_size - offset));
+		ReleaseBuffer(buffer);
+	}
+}
+
+void
+hnsw_reader_code(HnswReader *reader, PointId point, uint8 *code,
+				 float *factors, uint8 *refine, float *refine_factors)
+{
+	HnswIndex  *ix = reader->ix;
+
+	copy_record(reader, HNSW_REGION_CODES, &ix->codes, point, code, factors);
+	if (ix->refine.per_page > 0)
+		copy_record(reader, HNSW_REGION_REFINE, &ix->refine, point, refine,
+					refine_factors);
+}
+
+/* The refined key of one point whose code was summed up already */
+static float
+refined_key(HnswReader *reader, const QuantizedQuery *query,
+			const RecordPlace *code_place, const RecordPlace *refine_place,
+			float *factors)
+{
+	HnswIndex  *ix = reader->ix;
+	float		refine_factors[QUANTIZER_MAX_FACTORS];
+	float		sum;
+
+	sum = 16.0f * sum_pieces(reader, HNSW_REGION_CODES, &ix->codes,
+							 code_place, query, factors);
+	sum += sum_pieces(reader, HNSW_REGION_REFINE, &ix->refine, refine_place,
+					  query, refine_factors);
+	return valid_key(quantizer_finish_refined(query, sum, factors,
+											  refine_factors));
+}
+
+void
+hnsw_reader_score_refined(HnswReader *reader, const QuantizedQuery *query,
+						  const PointId *points, int n, float *keys,
+						  float *errors)
+{
+	HnswIndex  *ix = reader->ix;
+	bool		refined = ix->refine.per_page > 0;
+	RecordPlace code_places[GRAPH_MAX_LINKS];
+	RecordPlace refine_places[GRAPH_MAX_LINKS];
+
+	Assert(n <= GRAPH_MAX_LINKS);
+	locate_records(reader, HNSW_REGION_CODES, &ix->codes, points, n,
+				   code_places);
+	if (refined)
+		locate_records(reader, HNSW_REGION_REFINE, &ix->refine, points, n,
+					   refine_places);
+
+	for (int i = 0; i < n; i++)
+	{
+		float		factors[QUANTIZER_MAX_FACTORS];
+
+		if (refined)
+			keys[i] = refined_key(reader, query, &code_places[i],
+								  &refine_places[i], factors);
+		else
+			keys[i] =
+				valid_key(quantizer_finish(query,
+										   sum_pieces(reader,
+													  HNSW_REGION_CODES,
+													  &ix->codes,
+													  &code_places[i], query,
+													  factors),
+										   factors));
+		if (errors != NULL)
+		{
+			float		error = quantizer_error(query, factors, refined);
+
+			errors[i] = error >= 0 ? error : 0;
+		}
+	}
+}
+
+void
+hnsw_reader_prefetch_node(HnswReader *reader, PointId point)
+{
+	const HnswMetaPageData *meta = &reader->ix->meta;
+	uint32		page_no = point / meta->nodes_per_page;
+	uint32		index = point - page_no * meta->nodes_per_page;
+	Buffer		buffer;
+
+	if (point >= meta->npoints)
+		return;
+	buffer = reader->ix->recent[locate_page(reader, HNSW_REGION_NODES,
+											page_no)];
+	if (buffer == 0)
+		return;
+	prefetch_descriptor(buffer);
+	prefetch_in_buffer(buffer, HNSW_BODY_OFFSET + index * sizeof(HnswNode),
+					   sizeof(HnswNode));
+}
+
+/*
+ * Ids that links name are below the number of points given out.  Our copy of
+ * the metapage may be older than the link, so look again before complaining.
+ */
+static inline bool
+point_exists(HnswReader *reader, PointId point)
+{
+	if (likely(point < reader->ix->meta.npoints))
+		return true;
+	hnsw_index_refresh(reader->ix, reader->index);
+	return point < reader->ix->meta.npoints;
+}
+
+void
+hnsw_reader_node(HnswReader *reader, PointId point, HnswNodeCopy *copy,
+				 HnswNodeParts *parts)
+{
+	int			nodes_per_page = reader->ix->meta.nodes_per_page;
+	Buffer		buffer;
+	Page		page;
+	bool		good;
+
+	CHECK_FOR_INTERRUPTS();
+	if (!point_exists(reader, point))
+		point_corrupted(reader, point, "There is no such point.");
+	page = hnsw_reader_pin(reader, HNSW_REGION_NODES, point / nodes_per_page,
+						   &buffer);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	good = node_page_copy(page, nodes_per_page, point % nodes_per_page, copy);
+	UnlockReleaseBuffer(buffer);
+
+	if (!good || !node_parse(copy, parts))
+		point_corrupted(reader, point, "Its node does not fit its page.");
+}
+
+int
+hnsw_reader_overflow(HnswReader *reader, const ItemPointerData *where,
+					 void *item)
+{
+	uint32		page_no = ItemPointerGetBlockNumberNoCheck(where);
+	OffsetNumber number = ItemPointerGetOffsetNumberNoCheck(where);
+	Buffer		buffer;
+	Page		page;
+	const void *found;
+	int			length = 0;
+
+	if (page_no >= hnsw_directory(&reader->ix->meta,
+								  HNSW_REGION_OVERFLOW)->npages)
+		hnsw_index_refresh(reader->ix, reader->index);
+	page = hnsw_reader_pin(reader, HNSW_REGION_OVERFLOW, page_no, &buffer);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	found = overflow_page_get(page, number, &length);
+	if (found != NULL)
+		memcpy(item, found, length);
+	UnlockReleaseBuffer(buffer);
+
+	if (found == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" has no item %u in overflow page %u",
+						RelationGetRelationName(reader->index), number,
+						page_no),
+				 errhint("Please REINDEX it.")));
+	return length;
+}
+
+static int
+level0_links(HnswReader *reader, PointId point, const HnswNodeParts *parts,
+			 PointId *links)
+{
+	LinkFormat	format = reader->ix->meta.link_format;
+	PGAlignedBlock item;
+	int			nlinks;
+
+	if (ItemPointerIsValid(&parts->links_away))
+	{
+		int			length = hnsw_reader_overflow(reader, &parts->links_away,
+												  item.data);
+
+		nlinks = link_codec_decode(format, point, (uint8 *) item.data, length,
+								   links);
+	}
+	else
+		nlinks = link_codec_decode(format, point, parts->links,
+								   parts->links_length, links);
+
+	/* links ascend: the last one is the largest */
+	if (nlinks < 0 || (nlinks > 0 && !point_exists(reader, links[nlinks - 1])))
+		point_corrupted(reader, point, "Its links at level 0 are invalid.");
+	return nlinks;
+}
+
+static int
+upper_links(HnswReader *reader, PointId point, uint32 slot, int level,
+			PointId *links)
+{
+	HnswIndex  *ix = reader->ix;
+	const HnswUpperSlot *found;
+	Buffer		buffer;
+	Page		page;
+	int			nlinks;
+	bool		good;
+
+	slot += level - 1;
+	if (slot >= ix->meta.nslots)
+		hnsw_index_refresh(ix, reader->index);
+	if (slot >= ix->meta.nslots)
+		point_corrupted(reader, point, "Its upper slot does not exist.");
+
+	page = hnsw_reader_pin(reader, HNSW_REGION_UPPER,
+						   slot / ix->upper_per_page, &buffer);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	found = (const HnswUpperSlot *)
+		(HnswPageGetBody(page) +
+		 slot % ix->upper_per_page * HnswUpperSlotSize(ix->meta.m));
+	nlinks = found->nlinks;
+	good = found->point == point && found->level == level &&
+		nlinks <= ix->meta.m;
+	if (good)
+		memcpy(links, found->links, nlinks * sizeof(PointId));
+	UnlockReleaseBuffer(buffer);
+
+	for (int i = 0; good && i < nlinks; i++)
+		good = point_exists(reader, links[i]);
+	if (!good)
+		point_corrupted(reader, point, "Its upper slot is invalid.");
+	return nlinks;
+}
+
+int
+hnsw_reader_links(HnswReader *reader, PointId point, const HnswNodeCopy *copy,
+				  const HnswNodeParts *parts, int level, PointId *links)
+{
+	if (level == 0)
+		return level0_links(reader, point, parts, links);
+	if (level > HnswNodeLevel(&copy->node))
+		return 0;
+	return upper_links(reader, point, parts->upper_slot, level, links);
+}
+
+int
+hnsw_reader_tid_list(HnswReader *reader, PointId point,
+					 const ItemPointerData *where, HnswTidList *list)
+{
+	int			length = hnsw_reader_overflow(reader, where, list);
+
+	/* a list keeps its length when vacuum takes TIDs out of it */
+	if (length < (int) offsetof(HnswTidList, tids) ||
+		length < (int) (offsetof(HnswTidList, tids) +
+						list->ntids * sizeof(ItemPointerData)))
+		point_corrupted(reader, point, "Its list of heap rows is invalid.");
+	return length;
+}
+
+int
+hnsw_reader_tids(HnswReader *reader, PointId point, const HnswNodeCopy *copy,
+				 const HnswNodeParts *parts, ItemPointerData **tids)
+{
+	ItemPointerData next = parts->more_tids;
+	PGAlignedBlock item;
+	HnswTidList *list = (HnswTidList *) item.data;
+	uint64		lists = 0;
+	int			ntids = 0;
+
+	*tids = palloc(sizeof(ItemPointerData));
+	if (ItemPointerIsValid(&copy->node.heaptid))
+		(*tids)[ntids++] = copy->node.heaptid;
+	while (ItemPointerIsValid(&next))
+	{
+		CHECK_FOR_INTERRUPTS();
+		(void) hnsw_reader_tid_list(reader, point, &next, list);
+		*tids = repalloc_huge(*tids, (ntids + list->ntids + 1) *
+							  sizeof(ItemPointerData));
+		memcpy(*tids + ntids, list->tids,
+			   list->ntids * sizeof(ItemPointerData));
+		ntids += list->ntids;
+		next = list->next;
+
+		/* a damaged chain must not turn in a circle */
+		if (++lists > (uint64) hnsw_directory(&reader->ix->meta,
+											  HNSW_REGION_OVERFLOW)->npages *
+			MaxOffsetNumber)
+			point_corrupted(reader, point,
+							"Its lists of heap rows form a circle.");
+	}
+	return ntids;
+}

@@ -1,0 +1,88 @@
+/*-------------------------------------------------------------------------
+ *
+ * reader.h
+ *	  The fast way to the records of an index.
+ *
+ * A reader belongs to one scan (or insert, or check).  It reaches pages of
+ * the index by region and page number, remembers in which buffer a block was
+ * last seen, and holds at most one pin and one content lock at a time, none
+ * when its functions return.
+ *
+ * Codes and refinement codes are read under a pin alone: see "Reading without
+ * a lock" in src/README.  Nodes, upper slots and overflow items are copied
+ * under the share lock.
+ *
+ * src/pages/reader.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HNSW_READER_H
+#define HNSW_READER_H
+
+#include "pages/index.h"
+#include "pages/node_page.h"
+
+typedef struct HnswReader
+{
+	Relation	index;
+	HnswIndex  *ix;
+	uint64		pins[HNSW_NUM_REGIONS + 1]; /* by HnswRegionId */
+} HnswReader;
+
+extern void hnsw_reader_init(HnswReader *reader, Relation index);
+
+/*
+ * Pins page page_no of a region and returns it, without a lock.  Errors when
+ * the region has no such page or the page is not what it should be.
+ */
+extern Page hnsw_reader_pin(HnswReader *reader, HnswRegionId region,
+							uint32 page_no, Buffer *buffer);
+
+/* Keys of n points (at most GRAPH_MAX_LINKS) to query; never NaN. */
+extern void hnsw_reader_score(HnswReader *reader, const QuantizedQuery *query,
+							  const PointId *points, int n, float *keys);
+
+/*
+ * The same from navigation and refinement codes together, with the standard
+ * deviation of each key's error; errors may be NULL.  For kinds without
+ * refinement the keys are those of hnsw_reader_score.
+ */
+extern void hnsw_reader_score_refined(HnswReader *reader,
+									  const QuantizedQuery *query,
+									  const PointId *points, int n,
+									  float *keys, float *errors);
+
+/* Copies the code of a point; buffers as large as the quantizer says. */
+extern void hnsw_reader_code(HnswReader *reader, PointId point, uint8 *code,
+							 float *factors, uint8 *refine,
+							 float *refine_factors);
+
+/* Copies a node.  Errors when it is damaged. */
+extern void hnsw_reader_node(HnswReader *reader, PointId point,
+							 HnswNodeCopy *copy, HnswNodeParts *parts);
+
+/* The links of a point at a level, at most GRAPH_MAX_LINKS; all valid ids. */
+extern int	hnsw_reader_links(HnswReader *reader, PointId point,
+							  const HnswNodeCopy *copy,
+							  const HnswNodeParts *parts, int level,
+							  PointId *links);
+
+/* Copies an overflow item into item (room for BLCKSZ); returns its length. */
+extern int	hnsw_reader_overflow(HnswReader *reader,
+								 const ItemPointerData *where, void *item);
+
+/* Copies one list of heap TIDs (room for BLCKSZ); returns its item's length. */
+extern int	hnsw_reader_tid_list(HnswReader *reader, PointId point,
+								 const ItemPointerData *where,
+								 HnswTidList *list);
+
+/* All heap TIDs of a node, palloc'd; returns how many. */
+extern int	hnsw_reader_tids(HnswReader *reader, PointId point,
+							 const HnswNodeCopy *copy,
+							 const HnswNodeParts *parts,
+							 ItemPointerData **tids);
+
+/* Hint: hnsw_reader_node will be called for point. */
+extern void hnsw_reader_prefetch_node(HnswReader *reader, PointId point);
+
+#endif							/* HNSW_READER_H */
