@@ -319,3 +319,79 @@ CREATE OPERATOR CLASS vector_ops
 	OPERATOR 4 >=,
 	OPERATOR 5 >,
 	FUNCTION 1 vector_cmp(vector, vector);
+
+/*
+ * Access method
+ */
+
+CREATE FUNCTION hnswhandler(internal) RETURNS index_am_handler
+	LANGUAGE C
+	AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION hnswhandler(internal) IS 'hnsw index access method handler';
+
+CREATE ACCESS METHOD hnsw TYPE INDEX HANDLER hnswhandler;
+COMMENT ON ACCESS METHOD hnsw IS 'hnsw index access method';
+
+CREATE FUNCTION hnsw_vector_l2_support(internal) RETURNS internal
+	LANGUAGE C
+	AS 'MODULE_PATHNAME';
+CREATE FUNCTION hnsw_vector_ip_support(internal) RETURNS internal
+	LANGUAGE C
+	AS 'MODULE_PATHNAME';
+CREATE FUNCTION hnsw_vector_cosine_support(internal) RETURNS internal
+	LANGUAGE C
+	AS 'MODULE_PATHNAME';
+CREATE FUNCTION hnsw_vector_l1_support(internal) RETURNS internal
+	LANGUAGE C
+	AS 'MODULE_PATHNAME';
+
+CREATE OPERATOR CLASS vector_l2_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 hnsw_vector_l2_support(internal);
+
+CREATE OPERATOR CLASS vector_ip_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 <#> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 hnsw_vector_ip_support(internal);
+
+CREATE OPERATOR CLASS vector_cosine_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 <=> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 hnsw_vector_cosine_support(internal);
+
+CREATE OPERATOR CLASS vector_l1_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 <+> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 hnsw_vector_l1_support(internal);
+
+/*
+ * Inspection
+ */
+
+CREATE FUNCTION hnsw_kernels() RETURNS text
+	LANGUAGE C STABLE STRICT PARALLEL SAFE
+	AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION hnsw_kernels() IS
+	'name of the set of distance kernels in use';
+
+CREATE FUNCTION hnsw_scan_stats(
+	OUT index regclass,
+	OUT rows bigint,
+	OUT visited bigint,
+	OUT expanded bigint,
+	OUT refined bigint,
+	OUT reranked bigint,
+	OUT continuations bigint,
+	OUT parameter_pins bigint,
+	OUT code_pins bigint,
+	OUT refinement_pins bigint,
+	OUT node_pins bigint,
+	OUT upper_pins bigint,
+	OUT overflow_pins bigint,
+	OUT microseconds float8
+)
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED
+	AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION hnsw_scan_stats() IS
+	'what the last hnsw index scan of this session did';
