@@ -69,7 +69,7 @@ demo_find() {
   parse_arguments "$@"
   setup_work
   if [ -z "$PG_MAJOR" ] && [ -z "${PG_CONFIG:-}" ]; then
-    path=$(compgen -G "$WORK/*-demo/data" | sort -V | tail -n 1)
+    path=$(compgen -G "$WORK/*-demo/data" | sort -V | tail -n 1 || true)
     path=${path%-demo/data}
     PG_MAJOR=${path##*/}
   fi

@@ -23,11 +23,8 @@ parse_arguments() {
 }
 
 newest_installed_major() {
-  local path
-
-  for path in /usr/lib/postgresql/*/bin/postgres; do
-    [ -x "$path" ] && basename "${path%/bin/postgres}"
-  done | sort -n | tail -n 1
+  compgen -G '/usr/lib/postgresql/*/bin/postgres' | cut -d / -f 5 |
+    sort -n | tail -n 1 || true
 }
 
 # The major version that the release's package "postgresql" stands for

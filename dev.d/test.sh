@@ -85,12 +85,12 @@ server_suites() {
   if wanted regress; then
     counted regress "SQL tests" instance_make installcheck ISOLATION_FILES=
   fi
-  if wanted isolation && has_files test/specs/*.spec; then
+  if wanted isolation && has_files 'test/specs/*.spec'; then
     counted isolation "Isolation tests" \
       instance_make installcheck REGRESS_FILES=
   fi
   check_server_log
-  if wanted tap && has_files test/t/*.pl; then
+  if wanted tap && has_files 'test/t/*.pl'; then
     counted tap "TAP tests" instance_make tap PROVE_FLAGS=--verbose
   fi
 }
