@@ -10,6 +10,14 @@
  * and cannot happen in the integer ones for the lengths this extension
  * allows (at most 64000 elements).
  *
+ * The integer kernels and hadamard_f32 give the same bits in every set, so
+ * that codes written under one CPU mean the same under another (NaNs keep no
+ * particular payload).  The float sums differ between sets in rounding only:
+ * with t the sum of the magnitudes of the n exact terms, a result is within
+ * (n / 8 + 16) * 2^-24 * t of the exact sum, as long as nothing overflows and
+ * n times the smallest normal number is small against t.  For l1_f32_u8 the
+ * magnitude of a term is |query| + |low| + |step * code|.
+ *
  * src/distance/distance.h
  *
  *-------------------------------------------------------------------------
@@ -27,7 +35,8 @@ typedef struct CosineParts
 
 typedef struct DistanceKernels
 {
-	const char *name;			/* "portable", "avx2", "avx512", "neon" */
+	const char *name;			/* "portable", "avx2", "avx512",
+								 * "avx512_popcnt", "neon", "neon_dot" */
 
 	/* float32 arrays of n elements, accumulated in float32 */
 	float		(*l2_squared_f32) (const float *a, const float *b, int n);
@@ -61,7 +70,7 @@ typedef struct DistanceKernels
 	uint64		(*or_bits) (const uint8 *a, const uint8 *b, int n);
 } DistanceKernels;
 
-/* The set in use.  Valid from the time distance_init() ran. */
+/* The set in use: the portable one until distance_init() has run. */
 extern const DistanceKernels *distance_kernels;
 
 /* Picks the best set that this CPU runs. */

@@ -1,0 +1,88 @@
+/*-------------------------------------------------------------------------
+ *
+ * kernels.h
+ *	  What the implementations of the distance kernels share.
+ *
+ * Each kernels_*.c compiles everywhere and is empty on architectures that
+ * it is not for.  Instruction sets beyond the baseline are asked for with
+ * function attributes, so one build runs on every CPU of its architecture;
+ * only distance.c decides which functions may run.
+ *
+ * Several kernels differ in one operation only.  They are written once as an
+ * always-inlined function that takes the operation as an argument; every
+ * caller passes a constant.
+ *
+ * src/distance/kernels.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HNSW_KERNELS_H
+#define HNSW_KERNELS_H
+
+#include "distance/distance.h"
+
+#if defined(__x86_64__) && (defined(__clang__) || defined(__GNUC__))
+#define HNSW_KERNELS_X86
+#endif
+
+#if defined(__aarch64__) && defined(__ARM_NEON) && \
+	(defined(__clang__) || defined(__GNUC__))
+#define HNSW_KERNELS_NEON
+#endif
+
+/*
+ * The dot product instructions of ARMv8.2.  clang before 16 declares their
+ * intrinsics only when the whole file is compiled for them.
+ */
+#ifdef HNSW_KERNELS_NEON
+#if defined(__ARM_FEATURE_DOTPROD)
+#define HNSW_KERNELS_NEON_DOT
+#define NEON_DOT
+#elif !defined(__clang__) || __clang_major__ >= 16
+#define HNSW_KERNELS_NEON_DOT
+#define NEON_DOT __attribute__((target("arch=armv8.2-a+dotprod")))
+#endif
+#endif
+
+/* What a float kernel sums up */
+typedef enum TermKind
+{
+	TERM_SQUARED_DIFFERENCE,
+	TERM_PRODUCT,
+	TERM_ABSOLUTE_DIFFERENCE
+} TermKind;
+
+/* How a bit kernel joins its two inputs before it counts */
+typedef enum BitOperation
+{
+	BITS_XOR,
+	BITS_AND,
+	BITS_OR
+} BitOperation;
+
+static pg_attribute_always_inline uint64
+join_words(uint64 a, uint64 b, BitOperation operation)
+{
+	if (operation == BITS_AND)
+		return a & b;
+	if (operation == BITS_OR)
+		return a | b;
+	return a ^ b;
+}
+
+extern const DistanceKernels distance_kernels_portable;
+
+#ifdef HNSW_KERNELS_X86
+extern const DistanceKernels distance_kernels_avx2;
+extern const DistanceKernels distance_kernels_avx512;
+extern const DistanceKernels distance_kernels_avx512_popcnt;
+#endif
+
+#ifdef HNSW_KERNELS_NEON
+extern const DistanceKernels distance_kernels_neon;
+#endif
+#ifdef HNSW_KERNELS_NEON_DOT
+extern const DistanceKernels distance_kernels_neon_dot;
+#endif
+
+#endif							/* HNSW_KERNELS_H */

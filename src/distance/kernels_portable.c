@@ -1,0 +1,233 @@
+/*-------------------------------------------------------------------------
+ *
+ * kernels_portable.c
+ *	  Distance kernels in plain C, for every CPU.
+ *
+ * This set also defines the results: the others equal it bit for bit where
+ * distance.h says so.  The sums run in eight independent lanes, which a
+ * compiler may turn into vector instructions without being allowed to
+ * reorder float additions, and which keeps rounding errors small.
+ *
+ * src/distance/kernels_portable.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "portable.h"
+
+#include <math.h>
+
+#include "distance/kernels.h"
+
+#define LANES 8
+
+static inline float
+fold_lanes(const float *lanes)
+{
+	return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
+		((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+}
+
+static pg_attribute_always_inline float
+term(float a, float b, TermKind kind)
+{
+	if (kind == TERM_PRODUCT)
+		return a * b;
+	if (kind == TERM_ABSOLUTE_DIFFERENCE)
+		return fabsf(a - b);
+	return (a - b) * (a - b);
+}
+
+static pg_attribute_always_inline float
+sum_terms(const float *a, const float *b, int n, TermKind kind)
+{
+	float		sums[LANES] = {0};
+	int			i;
+
+	for (i = 0; i + LANES <= n; i += LANES)
+		for (int lane = 0; lane < LANES; lane++)
+			sums[lane] += term(a[i + lane], b[i + lane], kind);
+	for (int lane = 0; i + lane < n; lane++)
+		sums[lane] += term(a[i + lane], b[i + lane], kind);
+
+	return fold_lanes(sums);
+}
+
+static float
+l2_squared_f32(const float *a, const float *b, int n)
+{
+	return sum_terms(a, b, n, TERM_SQUARED_DIFFERENCE);
+}
+
+static float
+inner_product_f32(const float *a, const float *b, int n)
+{
+	return sum_terms(a, b, n, TERM_PRODUCT);
+}
+
+static float
+l1_f32(const float *a, const float *b, int n)
+{
+	return sum_terms(a, b, n, TERM_ABSOLUTE_DIFFERENCE);
+}
+
+static CosineParts
+cosine_f32(const float *a, const float *b, int n)
+{
+	float		dots[LANES] = {0};
+	float		norms_a[LANES] = {0};
+	float		norms_b[LANES] = {0};
+	CosineParts parts;
+
+	for (int i = 0; i < n; i += LANES)
+	{
+		int			lanes = Min(n - i, LANES);
+
+		for (int lane = 0; lane < lanes; lane++)
+		{
+			float		x = a[i + lane];
+			float		y = b[i + lane];
+
+			dots[lane] += x * y;
+			norms_a[lane] += x * x;
+			norms_b[lane] += y * y;
+		}
+	}
+
+	parts.dot = fold_lanes(dots);
+	parts.norm_a = fold_lanes(norms_a);
+	parts.norm_b = fold_lanes(norms_b);
+	return parts;
+}
+
+static void
+hadamard_f32(float *x, int log2n)
+{
+	size_t		n = (size_t) 1 << log2n;
+
+	for (size_t half = 1; half < n; half *= 2)
+	{
+		for (size_t start = 0; start < n; start += 2 * half)
+		{
+			float	   *pg_restrict low = x + start;
+			float	   *pg_restrict high = x + start + half;
+
+			for (size_t i = 0; i < half; i++)
+			{
+				float		sum = low[i] + high[i];
+				float		difference = low[i] - high[i];
+
+				low[i] = sum;
+				high[i] = difference;
+			}
+		}
+	}
+}
+
+static int32
+dot_u8_s8(const uint8 *code, const int8 *query, int n)
+{
+	int32		sum = 0;
+
+	for (int i = 0; i < n; i++)
+		sum += (int32) code[i] * query[i];
+	return sum;
+}
+
+static int32
+dot_u4_s8(const uint8 *code, const int8 *query_lo, const int8 *query_hi,
+		  int n)
+{
+	int32		sum = 0;
+
+	for (int i = 0; i < n; i++)
+		sum += (code[i] & 15) * query_lo[i] + (code[i] >> 4) * query_hi[i];
+	return sum;
+}
+
+static float
+l1_f32_u8(const float *query, const uint8 *code, float low, float step, int n)
+{
+	float		sums[LANES] = {0};
+
+	for (int i = 0; i < n; i += LANES)
+	{
+		int			lanes = Min(n - i, LANES);
+
+		for (int lane = 0; lane < lanes; lane++)
+			sums[lane] += fabsf(query[i + lane] -
+								(low + step * code[i + lane]));
+	}
+	return fold_lanes(sums);
+}
+
+/*
+ * Bits set in a word, by adding neighbouring fields of 1, 2 and 4 bits and
+ * collecting the eight byte sums with a multiplication.
+ */
+static inline int
+count_word(uint64 word)
+{
+	const uint64 pairs = UINT64CONST(0x5555555555555555);
+	const uint64 nibbles = UINT64CONST(0x3333333333333333);
+	const uint64 bytes = UINT64CONST(0x0f0f0f0f0f0f0f0f);
+	const uint64 ones = UINT64CONST(0x0101010101010101);
+
+	word -= (word >> 1) & pairs;
+	word = (word & nibbles) + ((word >> 2) & nibbles);
+	word = (word + (word >> 4)) & bytes;
+	return (int) ((word * ones) >> 56);
+}
+
+static pg_attribute_always_inline uint64
+count_bits(const uint8 *a, const uint8 *b, int n, BitOperation operation)
+{
+	uint64		count = 0;
+	int			i;
+
+	for (i = 0; i + (int) sizeof(uint64) <= n; i += sizeof(uint64))
+	{
+		uint64		word_a;
+		uint64		word_b;
+
+		memcpy(&word_a, a + i, sizeof(uint64));
+		memcpy(&word_b, b + i, sizeof(uint64));
+		count += count_word(join_words(word_a, word_b, operation));
+	}
+	for (; i < n; i++)
+		count += count_word(join_words(a[i], b[i], operation));
+
+	return count;
+}
+
+static uint64
+xor_bits(const uint8 *a, const uint8 *b, int n)
+{
+	return count_bits(a, b, n, BITS_XOR);
+}
+
+static uint64
+and_bits(const uint8 *a, const uint8 *b, int n)
+{
+	return count_bits(a, b, n, BITS_AND);
+}
+
+static uint64
+or_bits(const uint8 *a, const uint8 *b, int n)
+{
+	return count_bits(a, b, n, BITS_OR);
+}
+
+const DistanceKernels distance_kernels_portable = {
+	.name = "portable",
+	.l2_squared_f32 = l2_squared_f32,
+	.inner_product_f32 = inner_product_f32,
+	.l1_f32 = l1_f32,
+	.cosine_f32 = cosine_f32,
+	.hadamard_f32 = hadamard_f32,
+	.dot_u8_s8 = dot_u8_s8,
+	.dot_u4_s8 = dot_u4_s8,
+	.l1_f32_u8 = l1_f32_u8,
+	.xor_bits = xor_bits,
+	.and_bits = and_bits,
+	.or_bits = or_bits,
+};
