@@ -1,0 +1,65 @@
+/*-------------------------------------------------------------------------
+ *
+ * codes.h
+ *	  The numbers that encoding and estimating must agree on.  Private to
+ *	  src/quantize; changing any of them changes what codes on disk mean.
+ *
+ * An 8-bit code u of 0..255 stands for the coordinate y = u - 128 in units
+ * of the vector's step.  QUANTIZER_8 uses it as is.  QUANTIZER_4 keeps u >> 4
+ * as the navigation code and u & 15 as the refinement; the navigation code
+ * alone stands for the middle of its sixteen values of u, which in units of
+ * sixteen steps is (16 h + 7.5 - 128) / 16 = h - 7.53125.
+ *
+ * Byte j of either half holds the 4 bits of coordinate j below those of
+ * coordinate j + coded_dim / 2, so that both nibbles of a run of bytes meet
+ * runs of consecutive query coordinates.
+ *
+ * src/quantize/codes.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HNSW_QUANTIZE_CODES_H
+#define HNSW_QUANTIZE_CODES_H
+
+#include "quantize/quantize.h"
+
+#define CODE_CENTRE			128
+#define NAVIGATION_CENTRE	7.53125f
+
+/*
+ * Where each factor stands.  delta: the unbiased scale |r|^2 / <r, y>.
+ * norm: |r|^2.  centroid: <x - c, c>, for the inner product only.
+ */
+#define FACTOR_DELTA		0
+#define FACTOR_NORM_SQ		1
+#define FACTOR_CENTROID		2
+
+/* QUANTIZER_FLOAT with the inner product: |x|^2 */
+#define FACTOR_FLOAT_NORM_SQ 0
+
+/* QUANTIZER_LINEAR8 */
+#define FACTOR_LOW			0
+#define FACTOR_STEP			1
+
+/*
+ * Vectors (less the centroid) longer than this count as this long, in their
+ * direction, and so does the centroid.  The squares and products that keys
+ * are made of then stay far enough below FLT_MAX that no sum of them is
+ * infinite, and no key NaN.  Squared distances of longer vectors would not
+ * be numbers of float32 anyway.
+ */
+#define MAX_NORM			2e18f
+
+/* Loops over fixed runs of this length are what compilers vectorize at -O2 */
+#define RUN					8
+
+static inline bool
+quantizer_is_rotated(const Quantizer *quantizer)
+{
+	return quantizer->kind == QUANTIZER_8 || quantizer->kind == QUANTIZER_4;
+}
+
+/* Fills the error scales of a query that is complete but for them. */
+extern void quantizer_set_error_scales(QuantizedQuery *query);
+
+#endif							/* HNSW_QUANTIZE_CODES_H */

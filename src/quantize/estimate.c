@@ -1,0 +1,360 @@
+/*-------------------------------------------------------------------------
+ *
+ * estimate.c
+ *	  Keys from codes.
+ *
+ * With q' = P(q - c), known as scale * codes, the estimate of <r, q'> is
+ *
+ *		delta * scale * (sum of u_i * codes_i - centre * sum of codes_i)
+ *
+ * and every metric's key is made of that, the two squared norms and what was
+ * taken off with the centroid.
+ *
+ * src/quantize/estimate.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "portable.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "distance/distance.h"
+#include "quantize/codes.h"
+
+/* Refined error with clipping over that without (NAVIGATION_STEP 0.45) */
+#define CLIPPING_ERROR 1.15f
+
+/*
+ * The coordinate that lifts a point onto the sphere of max_norm_sq.  The
+ * sphere is never larger than what keys can be computed on.
+ */
+static inline float
+lift_of_norm(const Quantizer *quantizer, float norm_sq)
+{
+	float		lift_sq = Min(quantizer->max_norm_sq, FLT_MAX / 16) - norm_sq;
+
+	return lift_sq > 0 ? sqrtf(lift_sq) : 0;
+}
+
+/* |x|^2 = |x - c|^2 + 2 <x - c, c> + |c|^2 */
+static inline float
+lift_of_factors(const Quantizer *quantizer, const float *factors)
+{
+	float		norm_sq;
+
+	if (quantizer->kind == QUANTIZER_FLOAT)
+		norm_sq = factors[FACTOR_FLOAT_NORM_SQ];
+	else
+		norm_sq = factors[FACTOR_NORM_SQ] + 2 * factors[FACTOR_CENTROID] +
+			quantizer->centroid_norm_sq;
+	return lift_of_norm(quantizer, norm_sq);
+}
+
+static inline float
+lift_distance(const QuantizedQuery *query, const float *factors)
+{
+	float		difference = lift_of_factors(query->quantizer, factors) -
+	query->lift;
+
+	return difference * difference;
+}
+
+static inline float
+key_of_product(const QuantizedQuery *query, float product,
+			   const float *factors)
+{
+	float		l2_squared = factors[FACTOR_NORM_SQ] + query->norm_sq -
+	2 * product;
+
+	if (query->quantizer->metric != HNSW_METRIC_IP)
+		return l2_squared;
+	if (query->as_point)
+		return l2_squared + lift_distance(query, factors);
+	return -(product + factors[FACTOR_CENTROID] + query->ip_offset);
+}
+
+static inline float
+finish_rotated(const QuantizedQuery *query, float sum, float centre,
+			   float delta, const float *factors)
+{
+	float		product = delta * query->scale *
+	(sum - centre * query->code_sum);
+
+	return key_of_product(query, product, factors);
+}
+
+static inline float
+finish_float(const QuantizedQuery *query, float sum, const float *factors)
+{
+	if (query->quantizer->metric != HNSW_METRIC_IP)
+		return sum;
+	if (query->as_point)
+		return sum + lift_distance(query, factors);
+	return -sum;
+}
+
+static inline float
+partial_float(const QuantizedQuery *query, const uint8 *code_piece,
+			  int offset, int nbytes)
+{
+	const float *values = query->values + offset / sizeof(float);
+	const float *piece = (const float *) (const void *) code_piece;
+	int			n = nbytes / sizeof(float);
+
+	switch (query->quantizer->metric)
+	{
+		case HNSW_METRIC_L1:
+			return distance_kernels->l1_f32(values, piece, n);
+		case HNSW_METRIC_IP:
+			if (!query->as_point)
+				return distance_kernels->inner_product_f32(values, piece, n);
+			break;
+		case HNSW_METRIC_L2:
+		case HNSW_METRIC_COSINE:
+			break;
+	}
+	return distance_kernels->l2_squared_f32(values, piece, n);
+}
+
+/* Either half of a split code against the query's two halves. */
+static inline float
+partial_nibbles(const QuantizedQuery *query, const uint8 *code_piece,
+				int offset, int nbytes)
+{
+	const int8 *low = query->codes + offset;
+	const int8 *high = low + query->quantizer->coded_dim / 2;
+
+	return (float) distance_kernels->dot_u4_s8(code_piece, low, high, nbytes);
+}
+
+float
+quantizer_partial(const QuantizedQuery *query, const uint8 *code_piece,
+				  int offset, int nbytes, const float *factors)
+{
+	switch (query->quantizer->kind)
+	{
+		case QUANTIZER_4:
+			return partial_nibbles(query, code_piece, offset, nbytes);
+		case QUANTIZER_8:
+			return (float) distance_kernels->dot_u8_s8(code_piece,
+													   query->codes + offset,
+													   nbytes);
+		case QUANTIZER_FLOAT:
+			return partial_float(query, code_piece, offset, nbytes);
+		case QUANTIZER_LINEAR8:
+			return distance_kernels->l1_f32_u8(query->values + offset,
+											   code_piece,
+											   factors[FACTOR_LOW],
+											   factors[FACTOR_STEP], nbytes);
+	}
+	return 0;
+}
+
+float
+quantizer_finish(const QuantizedQuery *query, float sum,
+				 const float *factors)
+{
+	switch (query->quantizer->kind)
+	{
+		case QUANTIZER_4:
+			return finish_rotated(query, sum, NAVIGATION_CENTRE,
+								  factors[FACTOR_DELTA], factors);
+		case QUANTIZER_8:
+			return finish_rotated(query, sum, CODE_CENTRE,
+								  factors[FACTOR_DELTA], factors);
+		case QUANTIZER_FLOAT:
+			return finish_float(query, sum, factors);
+		case QUANTIZER_LINEAR8:
+			break;
+	}
+	return sum;
+}
+
+/* partial and finish in one; the compiler merges their switches */
+float
+quantizer_score(const QuantizedQuery *query, const uint8 *code,
+				const float *factors)
+{
+	const Quantizer *quantizer = query->quantizer;
+
+	switch (quantizer->kind)
+	{
+		case QUANTIZER_4:
+			return finish_rotated(query,
+								  partial_nibbles(query, code, 0,
+												  quantizer->code_size),
+								  NAVIGATION_CENTRE, factors[FACTOR_DELTA],
+								  factors);
+		case QUANTIZER_8:
+			return finish_rotated(query,
+								  distance_kernels->dot_u8_s8(code,
+															  query->codes,
+															  quantizer->code_size),
+								  CODE_CENTRE, factors[FACTOR_DELTA],
+								  factors);
+		case QUANTIZER_FLOAT:
+		case QUANTIZER_LINEAR8:
+			break;
+	}
+	return quantizer_finish(query,
+							quantizer_partial(query, code, 0,
+											  quantizer->code_size, factors),
+							factors);
+}
+
+float
+quantizer_finish_refined(const QuantizedQuery *query, float sum,
+						 const float *factors, const float *refine_factors)
+{
+	return finish_rotated(query, sum, CODE_CENTRE,
+						  refine_factors[FACTOR_DELTA], factors);
+}
+
+float
+quantizer_score_refined(const QuantizedQuery *query, const uint8 *code,
+						const float *factors, const uint8 *refine,
+						const float *refine_factors)
+{
+	int			nbytes = query->quantizer->code_size;
+	float		sum = 16 * partial_nibbles(query, code, 0, nbytes) +
+	partial_nibbles(query, refine, 0, nbytes);
+
+	return quantizer_finish_refined(query, sum, factors, refine_factors);
+}
+
+/*
+ * Codes as query codes, each u - CODE_CENTRE; returns their sum.  Without
+ * refinement the middle of the bucket, rounded to the even code.
+ */
+static int
+join_nibbles(const uint8 *code, const uint8 *refine, int nbytes, int8 *codes)
+{
+	int			sum = 0;
+
+	for (int i = 0; i < nbytes; i++)
+	{
+		int			lo = refine != NULL ? refine[i] : 0x88;
+		int			a = (((code[i] & 0x0F) << 4) | (lo & 0x0F)) - CODE_CENTRE;
+		int			b = ((code[i] & 0xF0) | (lo >> 4)) - CODE_CENTRE;
+
+		codes[i] = (int8) a;
+		codes[i + nbytes] = (int8) b;
+		sum += a + b;
+	}
+	return sum;
+}
+
+static int
+centre_codes(const uint8 *code, int nbytes, int8 *codes)
+{
+	int			sum = 0;
+
+	for (int i = 0; i < nbytes; i++)
+	{
+		int			v = (int) code[i] - CODE_CENTRE;
+
+		codes[i] = (int8) v;
+		sum += v;
+	}
+	return sum;
+}
+
+void
+quantizer_point_as_query(const Quantizer *quantizer, const uint8 *code,
+						 const float *factors, const uint8 *refine,
+						 const float *refine_factors, QuantizedQuery *query)
+{
+	query->as_point = true;
+	query->lift = 0;
+	if (quantizer->metric == HNSW_METRIC_IP)
+		query->lift = lift_of_factors(quantizer, factors);
+
+	switch (quantizer->kind)
+	{
+		case QUANTIZER_FLOAT:
+			memcpy(query->values, code, quantizer->code_size);
+			break;
+		case QUANTIZER_LINEAR8:
+			for (int i = 0; i < quantizer->dim; i++)
+				query->values[i] = factors[FACTOR_LOW] +
+					factors[FACTOR_STEP] * code[i];
+			break;
+		case QUANTIZER_8:
+			query->code_sum = centre_codes(code, quantizer->code_size,
+										   query->codes);
+			query->scale = factors[FACTOR_DELTA];
+			query->norm_sq = factors[FACTOR_NORM_SQ];
+			break;
+		case QUANTIZER_4:
+			query->code_sum = join_nibbles(code, refine,
+										   quantizer->code_size,
+										   query->codes);
+			query->scale = refine != NULL ? refine_factors[FACTOR_DELTA] :
+				factors[FACTOR_DELTA] / 16;
+			query->norm_sq = factors[FACTOR_NORM_SQ];
+			break;
+	}
+	if (quantizer->rotation != NULL)
+		quantizer_set_error_scales(query);
+}
+
+/*
+ * A code's error e = delta * y - r is as good as uniform within half a step
+ * of delta and in a random direction, so <e, q'> has the variance
+ * |q'|^2 |e|^2 / (D - 1) with |e|^2 = D delta^2 / 12.  The error scales are
+ * what of that depends on the query alone.  Sixteen steps of the refined
+ * code are one of the navigation code; clipping, which does not show beside
+ * the error of 4 bits, adds to that of 8.
+ */
+void
+quantizer_set_error_scales(QuantizedQuery *query)
+{
+	float		d = query->quantizer->coded_dim;
+
+	query->error_scale = sqrtf(query->norm_sq * d / (12 * (d - 1)));
+	query->refined_error_scale = query->error_scale;
+	if (query->quantizer->refine_size > 0)
+		query->refined_error_scale *= CLIPPING_ERROR / 16;
+}
+
+/*
+ * The query's own rounding adds the variance |r|^2 scale^2 / 12.  A point as
+ * a query counts as exact.
+ */
+static float
+rotated_error(const QuantizedQuery *query, const float *factors, bool refined)
+{
+	float		code_error = factors[FACTOR_DELTA] *
+	(refined ? query->refined_error_scale : query->error_scale);
+	float		query_error = 0;
+	float		error;
+
+	if (!query->as_point)
+		query_error = query->scale *
+			sqrtf(factors[FACTOR_NORM_SQ] * (1.0f / 12));
+	error = sqrtf(code_error * code_error + query_error * query_error);
+
+	/* squared distances hold the product twice */
+	if (query->quantizer->metric == HNSW_METRIC_IP && !query->as_point)
+		return error;
+	return 2 * error;
+}
+
+float
+quantizer_error(const QuantizedQuery *query, const float *factors,
+				bool refined)
+{
+	switch (query->quantizer->kind)
+	{
+		case QUANTIZER_8:
+		case QUANTIZER_4:
+			return rotated_error(query, factors, refined);
+		case QUANTIZER_LINEAR8:
+			return factors[FACTOR_STEP] *
+				sqrtf(query->quantizer->dim * (1.0f / 12));
+		case QUANTIZER_FLOAT:
+			break;
+	}
+	return 0;
+}
