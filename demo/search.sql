@@ -7,6 +7,11 @@ EXPLAIN (COSTS OFF)
 SELECT id, embedding <-> (SELECT embedding FROM queries WHERE id = 7) AS distance
 FROM items ORDER BY distance LIMIT 5;
 
+\echo What that took (points seen, rows read for their exact distance):
+SELECT id FROM items
+ORDER BY embedding <-> (SELECT embedding FROM queries WHERE id = 7) LIMIT 5;
+SELECT rows, visited, refined, reranked, microseconds FROM hnsw_scan_stats();
+
 \echo With a filter, still five rows:
 SELECT id, embedding <-> (SELECT embedding FROM queries WHERE id = 7) AS distance
 FROM items WHERE id % 100 = 42 ORDER BY distance LIMIT 5;
