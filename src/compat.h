@@ -124,29 +124,6 @@ extern void smgr_bulk_finish(BulkWriteState *bulkstate);
 #if PG_VERSION_NUM < 160000
 
 /*
- * Symbols are hidden unless they say otherwise, as 16 does by itself; what
- * the server looks up by name says so.
- */
-#if defined(__GNUC__)
-#undef PGDLLEXPORT
-#define PGDLLEXPORT __attribute__((visibility("default")))
-#endif
-
-#undef PG_FUNCTION_INFO_V1
-#define PG_FUNCTION_INFO_V1(funcname) \
-	extern PGDLLEXPORT Datum funcname(PG_FUNCTION_ARGS); \
-	extern PGDLLEXPORT const Pg_finfo_record *CppConcat(pg_finfo_, funcname) (void); \
-	const Pg_finfo_record * \
-	CppConcat(pg_finfo_, funcname) (void) \
-	{ \
-		static const Pg_finfo_record info = {1}; \
-		return &info; \
-	} \
-	extern int	no_such_variable
-
-extern PGDLLEXPORT void _PG_init(void);
-
-/*
  * The members' names changed as well (spcOid was spcNode and so on); nothing
  * here looks inside.
  */
