@@ -616,6 +616,7 @@ sub curve
 			my @values = grep { defined && length } map { $_->{$key} } @list;
 			$p{$key} = @values ? median(@values) : undef;
 		}
+		$p{per_cpu} = 1e6 / $p{cpu} if $p{cpu};
 		my @qps = map { $_->{qps} } @list;
 		$p{noisy} = ($p{waited} // 0) > $NOISY_WAIT
 		  || (max(@qps) - min(@qps)) / $p{qps} > $NOISY_SPREAD;
@@ -624,25 +625,27 @@ sub curve
 	return @points;
 }
 
-# QPS where a curve crosses a recall: log QPS is taken as linear in
-# log(1 - recall) between the neighbouring points.  A curve that begins above
-# the recall gives its first point, marked as a lower bound.
-sub qps_at
+# Value (qps or per_cpu) where a curve crosses a recall: its logarithm is
+# taken as linear in log(1 - recall) between the neighbouring points.  A curve
+# that begins above the recall gives its first point, marked as a lower bound.
+sub value_at
 {
-	my ($target, @points) = @_;
+	my ($key, $target, @points) = @_;
 	my $previous;
+
+	return if grep { !defined $_->{$key} } @points;
 
 	for my $p (@points)
 	{
 		if ($p->{recall} >= $target)
 		{
-			return ($p->{qps}, $p->{recall} > $target) if !$previous;
+			return ($p->{$key}, $p->{recall} > $target) if !$previous;
 			my ($x0, $x1, $x) =
 			  map { log(max(1 - $_, 1e-6)) }
 			  $previous->{recall}, $p->{recall}, $target;
 			my $share = $x1 == $x0 ? 1 : ($x - $x0) / ($x1 - $x0);
-			return exp(log($previous->{qps}) * (1 - $share) +
-				  log($p->{qps}) * $share);
+			return exp(log($previous->{$key}) * (1 - $share) +
+				  log($p->{$key}) * $share);
 		}
 		$previous = $p;
 	}
@@ -712,8 +715,9 @@ sub report_head
 	my $cpus = () = slurp('/proc/cpuinfo') =~ /^processor\s*:/mg;
 
 	print $f "# Benchmark of $stamp\n\n";
-	printf $f "- Machine: %s, %d CPUs, %.0f GB\n", $cpu // 'unknown CPU',
-	  $cpus, $memory / 2**20;
+	printf $f "- Machine: %s, %d CPUs, %.0f GB; load average at the end %s\n",
+	  $cpu // 'unknown CPU', $cpus, $memory / 2**20,
+	  (split ' ', slurp('/proc/loadavg'))[1];
 	if ($server_up)
 	{
 		printf $f "- PostgreSQL %s, shared_buffers %s,"
@@ -776,31 +780,29 @@ sub report_curves
 	return;
 }
 
+# What the contenders reach at equal recall, and how many times pgvector's
+# figure that is.  The ratio by server CPU time leaves out what a busy machine
+# does to the clock, and the client and socket with it.
 sub report_equal_recall
 {
 	my ($f, $set, $clients, $contenders) = @_;
-	my %qps;
-
-	for my $c (@$contenders)
-	{
-		my @points = curve($set, $clients, $c->{name});
-
-		$qps{ $c->{name} }{$_} = [ qps_at($_, @points) ] for @TARGETS;
-	}
 	my @names = map { $_->{name} } @$contenders;
-	my @others = $qps{pgvector} ? grep { $_ ne 'pgvector' } @names : ();
+	my %curves = map { $_ => [ curve($set, $clients, $_) ] } @names;
+	my @others =
+	  $curves{pgvector} ? grep { $_ ne 'pgvector' } @names : ();
 
 	print $f "\nEqual recall, QPS by interpolation, clients $clients\n\n";
 	print $f '| recall | ',
-	  join(' | ', @names, map { "$_ / pgvector" } @others), " |\n|",
-	  '---|' x (1 + @names + @others), "\n";
+	  join(' | ', @names, map { ("$_ / pgvector", 'by CPU') } @others),
+	  " |\n|", '---|' x (1 + @names + 2 * @others), "\n";
 	for my $target (@TARGETS)
 	{
 		my @cells;
 
 		for my $name (@names)
 		{
-			my ($value, $bound) = @{ $qps{$name}{$target} };
+			my ($value, $bound) =
+			  value_at('qps', $target, @{ $curves{$name} });
 
 			push @cells,
 			  defined $value
@@ -809,12 +811,16 @@ sub report_equal_recall
 		}
 		for my $name (@others)
 		{
-			my ($ours) = @{ $qps{$name}{$target} };
-			my ($theirs) = @{ $qps{pgvector}{$target} };
+			for my $key (qw(qps per_cpu))
+			{
+				my ($ours) = value_at($key, $target, @{ $curves{$name} });
+				my ($theirs) =
+				  value_at($key, $target, @{ $curves{pgvector} });
 
-			push @cells, defined $ours && defined $theirs
-			  ? sprintf('%.2f', $ours / $theirs)
-			  : '-';
+				push @cells, defined $ours && defined $theirs
+				  ? sprintf('%.2f', $ours / $theirs)
+				  : '-';
+			}
 		}
 		printf $f "| %.2f | %s |\n", $target, join ' | ', @cells;
 	}

@@ -48,6 +48,9 @@ struct Searcher
 	std::vector<int> nfound;
 	double		started;
 	double		ended;
+	double		cpu;
+	double		waited;
+	bool		cpu_known;
 };
 
 void
@@ -65,7 +68,10 @@ search_one(Searcher &s, int query)
 void
 search_all(Searcher &s, std::atomic<int> &waiting)
 {
+	const char *account = "/proc/thread-self/schedstat";
 	int			count = s.queries->count;
+	double		cpu = 0;
+	double		waited = 0;
 
 	for (int i = 0; i < s.warmup; i++)
 		search_one(s, (s.first + i) % count);
@@ -73,6 +79,7 @@ search_all(Searcher &s, std::atomic<int> &waiting)
 	while (waiting > 0)
 		std::this_thread::yield();
 
+	s.cpu_known = read_schedstat(account, &cpu, &waited);
 	s.started = now_seconds();
 	for (int i = 0; i < count; i++)
 	{
@@ -82,6 +89,12 @@ search_all(Searcher &s, std::atomic<int> &waiting)
 		s.latency[i] = now_seconds() - start;
 	}
 	s.ended = now_seconds();
+	if (s.cpu_known)
+	{
+		read_schedstat(account, &s.cpu, &s.waited);
+		s.cpu -= cpu;
+		s.waited -= waited;
+	}
 }
 
 void
@@ -101,9 +114,11 @@ run_searchers(std::vector<Searcher> &searchers, const IdLists &truth,
 
 	started = searchers[0].started;
 	ended = searchers[0].ended;
-	run.recall = 0;
+	run.recall = run.cpu = run.waited = 0;
 	for (auto &s : searchers)
 	{
+		run.cpu += s.cpu;
+		run.waited += s.waited;
 		started = std::min(started, s.started);
 		ended = std::max(ended, s.ended);
 		for (int i = 0; i < count; i++)
@@ -113,7 +128,8 @@ run_searchers(std::vector<Searcher> &searchers, const IdLists &truth,
 	}
 	run.wall = ended - started;
 	run.queries = count * run.clients;
-	run.cpu = -1;
+	if (!searchers[0].cpu_known)
+		run.cpu = -1;
 }
 
 int

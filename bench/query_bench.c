@@ -108,31 +108,6 @@ set_parameter(PGconn *conn, const char *name, const char *value)
 }
 
 /*
- * Scheduler account of a server process: nanoseconds on a CPU and
- * nanoseconds ready but waiting.  Returns 0 where the system has none or the
- * server is on another machine.
- */
-static int
-read_schedstat(PGconn *conn, double *cpu, double *waited)
-{
-	char		path[64];
-	FILE	   *f;
-	long long	run;
-	long long	wait;
-	int			ok;
-
-	snprintf(path, sizeof(path), "/proc/%d/schedstat", PQbackendPID(conn));
-	f = fopen(path, "r");
-	if (f == NULL)
-		return 0;
-	ok = fscanf(f, "%lld %lld", &run, &wait) == 2;
-	fclose(f);
-	*cpu = run * 1e-9;
-	*waited = wait * 1e-9;
-	return ok;
-}
-
-/*
  * Run one query of the workload; its ids go to the client's row for it.
  */
 static void
@@ -169,11 +144,14 @@ client_main(void *arg)
 	const Workload *work = client->work;
 	double		cpu = 0;
 	double		waited = 0;
+	char		account[64];
 
+	snprintf(account, sizeof(account), "/proc/%d/schedstat",
+			 PQbackendPID(client->conn));
 	for (int i = 0; i < client->warmup; i++)
 		run_query(client, (client->first + i) % work->count);
 
-	client->cpu_known = read_schedstat(client->conn, &cpu, &waited);
+	client->cpu_known = read_schedstat(account, &cpu, &waited);
 	pthread_barrier_wait(client->barrier);
 	client->started = now_seconds();
 	for (int i = 0; i < work->count; i++)
@@ -186,7 +164,7 @@ client_main(void *arg)
 	client->ended = now_seconds();
 	if (client->cpu_known)
 	{
-		read_schedstat(client->conn, &client->cpu, &client->waited);
+		read_schedstat(account, &client->cpu, &client->waited);
 		client->cpu -= cpu;
 		client->waited -= waited;
 	}

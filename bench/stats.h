@@ -25,8 +25,8 @@ typedef struct RunResult
 	double		recall;
 	double		wall;			/* seconds */
 	double	   *latency;		/* seconds, one per query; gets sorted */
-	double		cpu;			/* server seconds on a CPU, < 0: unknown */
-	double		waited;			/* server seconds runnable but not running */
+	double		cpu;			/* seconds on a CPU, < 0: unknown */
+	double		waited;			/* seconds ready but not on a CPU */
 } RunResult;
 
 #define CSV_COLUMNS \
@@ -60,6 +60,31 @@ percentile_us(const RunResult *run, double share)
 	int			i = (int) (share * run->queries);
 
 	return 1e6 * run->latency[i < run->queries ? i : run->queries - 1];
+}
+
+/*
+ * The scheduler's account of a process or thread, from its schedstat file:
+ * seconds on a CPU and seconds ready but waiting for one.  Returns 0 where
+ * there is none.
+ */
+static inline int
+read_schedstat(const char *path, double *cpu, double *waited)
+{
+	FILE	   *f = fopen(path, "r");
+	long long	run;
+	long long	wait;
+	int			ok;
+
+	if (f == NULL)
+		return 0;
+	ok = fscanf(f, "%lld %lld", &run, &wait) == 2;
+	fclose(f);
+	if (ok)
+	{
+		*cpu = run * 1e-9;
+		*waited = wait * 1e-9;
+	}
+	return ok;
 }
 
 static inline void
