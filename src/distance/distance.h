@@ -5,10 +5,10 @@
  *	  per instruction set, picked once by CPU.
  *
  * Nothing here knows what an index or an SQL value is.  Every kernel accepts
- * any length including 0 and any alignment, reads exactly the bytes it is
- * told to, and sets no errors: overflow gives infinity in the float kernels
- * and cannot happen in the integer ones for the lengths this extension
- * allows (at most 64000 elements).
+ * any length including 0 and arrays aligned no better than their elements,
+ * reads exactly the bytes it is told to, and sets no errors: overflow gives
+ * infinity in the float kernels and cannot happen in the integer ones for the
+ * lengths this extension allows (at most 64000 elements).
  *
  * The integer kernels and hadamard_f32 give the same bits in every set, so
  * that codes written under one CPU mean the same under another (NaNs keep no
