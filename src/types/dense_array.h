@@ -16,6 +16,7 @@
 extern int	dense_array_dim(const VectorKind *kind, ArrayType *array);
 extern void dense_array_read(const VectorKind *kind, ArrayType *array,
 							 float *values);
+
 /* The elements, one after the other; ARR_DATA_PTR mixes signs and warns. */
 static inline void *
 dense_array_elements(ArrayType *array)

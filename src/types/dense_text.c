@@ -40,20 +40,20 @@ typedef struct TextCursor
  *		Reads a number and moves behind it.  Underflow to zero is no error.
  */
 static inline bool
-parse_element(const VectorKind *kind, TextCursor *text, float *value,
+parse_element(const VectorKind *kind, TextCursor *cursor, float *value,
 			  Node *escontext)
 {
-	const char *start = text->pt;
-	ParseFloatResult result = parse_float(&text->pt, text->limit, value);
+	const char *start = cursor->pt;
+	ParseFloatResult result = parse_float(&cursor->pt, cursor->limit, value);
 
 	if (unlikely(result == PARSE_FLOAT_INVALID))
-		ereturn(escontext, false, (invalid_syntax(kind, text->str)));
+		ereturn(escontext, false, (invalid_syntax(kind, cursor->str)));
 
 	if (unlikely(result == PARSE_FLOAT_OVERFLOW))
 		ereturn(escontext, false,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("\"%s\" is out of range for type %s",
-						pnstrdup(start, text->pt - start), kind->name)));
+						pnstrdup(start, cursor->pt - start), kind->name)));
 
 	return check_element(kind, *value, escontext);
 }
@@ -64,13 +64,13 @@ parse_element(const VectorKind *kind, TextCursor *text, float *value,
  *		Returns how many elements there are, or 0 after a soft error.
  */
 static int
-parse_elements(const VectorKind *kind, TextCursor *text, float *values,
+parse_elements(const VectorKind *kind, TextCursor *cursor, float *values,
 			   Node *escontext)
 {
 	int			dim = 0;
 
-	text->pt = skip_space(text->pt);
-	if (*text->pt == ']')
+	cursor->pt = skip_space(cursor->pt);
+	if (*cursor->pt == ']')
 	{
 		(void) check_dim(kind, 0, escontext);
 		return 0;
@@ -83,16 +83,16 @@ parse_elements(const VectorKind *kind, TextCursor *text, float *values,
 			(void) check_dim(kind, (int64) dim + 1, escontext);
 			return 0;
 		}
-		if (!parse_element(kind, text, &values[dim], escontext))
+		if (!parse_element(kind, cursor, &values[dim], escontext))
 			return 0;
 		dim++;
 
-		text->pt = skip_space(text->pt);
-		if (*text->pt == ']')
+		cursor->pt = skip_space(cursor->pt);
+		if (*cursor->pt == ']')
 			return dim;
-		if (*text->pt != ',')
-			ereturn(escontext, 0, (invalid_syntax(kind, text->str)));
-		text->pt = skip_space(text->pt + 1);
+		if (*cursor->pt != ',')
+			ereturn(escontext, 0, (invalid_syntax(kind, cursor->str)));
+		cursor->pt = skip_space(cursor->pt + 1);
 	}
 }
 
@@ -107,20 +107,20 @@ int
 dense_parse(const VectorKind *kind, const char *str, float *values,
 			Node *escontext)
 {
-	TextCursor	text = {str, str + strlen(str), skip_space(str)};
+	TextCursor	cursor = {str, str + strlen(str), skip_space(str)};
 	int			dim;
 
-	if (*text.pt != '[')
+	if (*cursor.pt != '[')
 		ereturn(escontext, 0,
 				(invalid_syntax(kind, str),
 				 errdetail("Vector contents must start with \"[\".")));
-	text.pt++;
+	cursor.pt++;
 
-	dim = parse_elements(kind, &text, values, escontext);
+	dim = parse_elements(kind, &cursor, values, escontext);
 	if (dim == 0)
 		return 0;
 
-	if (*skip_space(text.pt + 1) != '\0')
+	if (*skip_space(cursor.pt + 1) != '\0')
 		ereturn(escontext, 0,
 				(invalid_syntax(kind, str),
 				 errdetail("Junk after closing right brace.")));

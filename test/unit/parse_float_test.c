@@ -34,20 +34,20 @@ float_from_bits(uint32 bits)
 	return value;
 }
 
-/* Does parse_float read this text as strtof does? */
+/* Does parse_float read this as strtof does? */
 static bool
-agrees(const char *text)
+agrees(const char *str)
 {
 	char	   *strtof_end;
-	const char *end = text;
+	const char *end = str;
 	float		expected;
 	float		value;
-	ParseFloatResult result = parse_float(&end, text + strlen(text), &value);
+	ParseFloatResult result = parse_float(&end, str + strlen(str), &value);
 	ParseFloatResult expected_result = PARSE_FLOAT_OK;
 
 	errno = 0;
-	expected = strtof(text, &strtof_end);
-	if (strtof_end == text)
+	expected = strtof(str, &strtof_end);
+	if (strtof_end == str)
 		expected_result = PARSE_FLOAT_INVALID;
 	else if (errno == ERANGE && isinf(expected))
 		expected_result = PARSE_FLOAT_OVERFLOW;
@@ -61,9 +61,9 @@ agrees(const char *text)
 
 	printf("# \"%s\": %.9g (%08x), not %.9g (%08x); result %d, not %d; "
 		   "%d bytes, not %d\n",
-		   text, value, float_bits(value), expected, float_bits(expected),
-		   result, expected_result, (int) (end - text),
-		   (int) (strtof_end - text));
+		   str, value, float_bits(value), expected, float_bits(expected),
+		   result, expected_result, (int) (end - str),
+		   (int) (strtof_end - str));
 	return false;
 }
 
@@ -121,14 +121,14 @@ test_random_floats(void)
 	for (int i = 0; i < RANDOM_ROUNDS; i++)
 	{
 		float		value = float_from_bits((uint32) unit_random());
-		char		text[64];
+		char		str[64];
 
 		if (isnan(value) || isinf(value))
 			continue;
-		snprintf(text, sizeof(text),
+		snprintf(str, sizeof(str),
 				 unit_random_below(2) ? "%.*e" : "%.*g",
 				 (int) unit_random_below(22), value);
-		if (!agrees(text))
+		if (!agrees(str))
 			failures++;
 	}
 	unit_ok(failures == 0, "random floats");
@@ -146,13 +146,13 @@ test_midpoints(void)
 		uint32		bits = unit_random_below(0x7f7fffff);
 		double		midpoint = ((double) float_from_bits(bits) +
 								(double) float_from_bits(bits + 1)) / 2;
-		char		text[64];
+		char		str[64];
 
 		/* the last digits of a longer expansion are cut or changed */
-		snprintf(text, sizeof(text), "%.*e", (int) unit_random_below(24),
+		snprintf(str, sizeof(str), "%.*e", (int) unit_random_below(24),
 				 midpoint * (1 + (unit_random_double() - 0.5) *
 							 (unit_random_below(2) ? 0 : 1e-15)));
-		if (!agrees(text))
+		if (!agrees(str))
 			failures++;
 	}
 	unit_ok(failures == 0, "midpoints of random neighbours");
@@ -167,13 +167,13 @@ test_random_texts(void)
 
 	for (int i = 0; i < RANDOM_ROUNDS; i++)
 	{
-		char		text[32];
-		int			length = unit_random_below(sizeof(text) - 1);
+		char		str[32];
+		int			length = unit_random_below(sizeof(str) - 1);
 
 		for (int j = 0; j < length; j++)
-			text[j] = alphabet[unit_random_below(sizeof(alphabet) - 1)];
-		text[length] = '\0';
-		if (!agrees(text))
+			str[j] = alphabet[unit_random_below(sizeof(alphabet) - 1)];
+		str[length] = '\0';
+		if (!agrees(str))
 			failures++;
 	}
 	unit_ok(failures == 0, "random texts");
@@ -187,14 +187,14 @@ test_random_decimals(void)
 
 	for (int i = 0; i < RANDOM_ROUNDS; i++)
 	{
-		char		text[64];
+		char		str[64];
 		uint64		digits = unit_random() >> unit_random_below(64);
 
-		snprintf(text, sizeof(text), "%s0.%s%llu",
+		snprintf(str, sizeof(str), "%s0.%s%llu",
 				 unit_random_below(2) ? "-" : "",
 				 &"000000"[unit_random_below(7)],
 				 (unsigned long long) digits);
-		if (!agrees(text))
+		if (!agrees(str))
 			failures++;
 	}
 	unit_ok(failures == 0, "random decimals");
