@@ -366,10 +366,10 @@ dot_u4_s8(const uint8 *code, const int8 *query_lo, const int8 *query_hi,
 	for (i = 0; i + 4 * BYTES <= n; i += 4 * BYTES)
 	{
 		sums = _mm256_setzero_si256();
-		for (int j = i; j < i + 4 * BYTES; j += BYTES)
-			sums = add_nibbles(sums, load_bytes(code + j),
-							   load_bytes(query_lo + j),
-							   load_bytes(query_hi + j));
+		for (int k = i; k < i + 4 * BYTES; k += BYTES)
+			sums = add_nibbles(sums, load_bytes(code + k),
+							   load_bytes(query_lo + k),
+							   load_bytes(query_hi + k));
 		total = _mm256_add_epi32(total, widen_sums(sums, 1));
 	}
 	if (i == n)
@@ -434,8 +434,13 @@ dot_u8_s8(const uint8 *code, const int8 *query, int n)
 	for (i = 0; i + 4 * BYTES <= n; i += 4 * BYTES)
 	{
 		sums = none;
-		for (int j = i; j < i + 4 * BYTES; j += BYTES)
-			add_halves(&sums, load_bytes(code + j), load_bytes(query + j));
+		add_halves(&sums, load_bytes(code + i), load_bytes(query + i));
+		add_halves(&sums, load_bytes(code + i + BYTES),
+				   load_bytes(query + i + BYTES));
+		add_halves(&sums, load_bytes(code + i + 2 * BYTES),
+				   load_bytes(query + i + 2 * BYTES));
+		add_halves(&sums, load_bytes(code + i + 3 * BYTES),
+				   load_bytes(query + i + 3 * BYTES));
 		total = _mm256_add_epi32(total, join_halves(&sums));
 	}
 	if (i == n)

@@ -4,7 +4,7 @@
  *	  Distance kernels in plain C, for every CPU.
  *
  * This set also defines the results: the others equal it bit for bit where
- * distance.h says so.  The sums run in eight independent lanes, which a
+ * distance.h says so.  Float sums run in eight independent lanes, which a
  * compiler may turn into vector instructions without being allowed to
  * reorder float additions, and which keeps rounding errors small.
  *
@@ -70,33 +70,57 @@ l1_f32(const float *a, const float *b, int n)
 	return sum_terms(a, b, n, TERM_ABSOLUTE_DIFFERENCE);
 }
 
+typedef struct CosineSums
+{
+	float		dot[LANES];
+	float		norm_a[LANES];
+	float		norm_b[LANES];
+} CosineSums;
+
+static pg_attribute_always_inline void
+add_cosine(CosineSums *sums, int lane, float a, float b)
+{
+	sums->dot[lane] += a * b;
+	sums->norm_a[lane] += a * a;
+	sums->norm_b[lane] += b * b;
+}
+
 static CosineParts
 cosine_f32(const float *a, const float *b, int n)
 {
-	float		dots[LANES] = {0};
-	float		norms_a[LANES] = {0};
-	float		norms_b[LANES] = {0};
+	CosineSums	sums = {{0}, {0}, {0}};
 	CosineParts parts;
+	int			i;
 
-	for (int i = 0; i < n; i += LANES)
-	{
-		int			lanes = Min(n - i, LANES);
+	for (i = 0; i + LANES <= n; i += LANES)
+		for (int lane = 0; lane < LANES; lane++)
+			add_cosine(&sums, lane, a[i + lane], b[i + lane]);
+	for (int lane = 0; i + lane < n; lane++)
+		add_cosine(&sums, lane, a[i + lane], b[i + lane]);
 
-		for (int lane = 0; lane < lanes; lane++)
-		{
-			float		x = a[i + lane];
-			float		y = b[i + lane];
-
-			dots[lane] += x * y;
-			norms_a[lane] += x * x;
-			norms_b[lane] += y * y;
-		}
-	}
-
-	parts.dot = fold_lanes(dots);
-	parts.norm_a = fold_lanes(norms_a);
-	parts.norm_b = fold_lanes(norms_b);
+	parts.dot = fold_lanes(sums.dot);
+	parts.norm_a = fold_lanes(sums.norm_a);
+	parts.norm_b = fold_lanes(sums.norm_b);
 	return parts;
+}
+
+/*
+ * Replaces the first count elements of low and high, which do not overlap,
+ * by their sums and differences.
+ */
+static pg_attribute_always_inline void
+butterflies(float *low, float *high, size_t count)
+{
+	float		sums[LANES];
+	float		differences[LANES];
+
+	for (size_t i = 0; i < count; i++)
+	{
+		sums[i] = low[i] + high[i];
+		differences[i] = low[i] - high[i];
+	}
+	memcpy(low, sums, count * sizeof(float));
+	memcpy(high, differences, count * sizeof(float));
 }
 
 static void
@@ -104,23 +128,16 @@ hadamard_f32(float *x, int log2n)
 {
 	size_t		n = (size_t) 1 << log2n;
 
-	for (size_t half = 1; half < n; half *= 2)
-	{
+	for (size_t start = 0; log2n >= 1 && start < n; start += 2)
+		butterflies(x + start, x + start + 1, 1);
+	for (size_t start = 0; log2n >= 2 && start < n; start += 4)
+		butterflies(x + start, x + start + 2, 2);
+	for (size_t start = 0; log2n >= 3 && start < n; start += 8)
+		butterflies(x + start, x + start + 4, 4);
+	for (size_t half = LANES; half < n; half *= 2)
 		for (size_t start = 0; start < n; start += 2 * half)
-		{
-			float	   *pg_restrict low = x + start;
-			float	   *pg_restrict high = x + start + half;
-
-			for (size_t i = 0; i < half; i++)
-			{
-				float		sum = low[i] + high[i];
-				float		difference = low[i] - high[i];
-
-				low[i] = sum;
-				high[i] = difference;
-			}
-		}
-	}
+			for (size_t i = start; i < start + half; i += LANES)
+				butterflies(x + i, x + i + half, LANES);
 }
 
 static int32
@@ -129,7 +146,7 @@ dot_u8_s8(const uint8 *code, const int8 *query, int n)
 	int32		sum = 0;
 
 	for (int i = 0; i < n; i++)
-		sum += (int32) code[i] * query[i];
+		sum += code[i] * query[i];
 	return sum;
 }
 
@@ -148,15 +165,16 @@ static float
 l1_f32_u8(const float *query, const uint8 *code, float low, float step, int n)
 {
 	float		sums[LANES] = {0};
+	int			i;
 
-	for (int i = 0; i < n; i += LANES)
-	{
-		int			lanes = Min(n - i, LANES);
-
-		for (int lane = 0; lane < lanes; lane++)
+	for (i = 0; i + LANES <= n; i += LANES)
+		for (int lane = 0; lane < LANES; lane++)
 			sums[lane] += fabsf(query[i + lane] -
-								(low + step * code[i + lane]));
-	}
+								(low + step * (float) code[i + lane]));
+	for (int lane = 0; i + lane < n; lane++)
+		sums[lane] += fabsf(query[i + lane] -
+							(low + step * (float) code[i + lane]));
+
 	return fold_lanes(sums);
 }
 

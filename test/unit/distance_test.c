@@ -561,18 +561,21 @@ report(void)
 					(long long) failures[set][kernel]);
 }
 
-/* A benchmark's arguments; the result is kept, so that no call is dropped. */
+/*
+ * A benchmark's arguments, aligned to cache lines; the result is kept, so
+ * that no call is dropped.
+ */
 typedef struct Bench
 {
 	const DistanceKernels *kernels;
 	Kernel		kernel;
 	int			dimensions;
-	float		x[1 << MAX_LOG2N];
-	float		y[1 << MAX_LOG2N];
-	uint8		codes[MAX_FLOATS];
-	int8		query_lo[MAX_FLOATS];
-	int8		query_hi[MAX_FLOATS];
 	volatile double sink;
+	float		x[1 << MAX_LOG2N] pg_attribute_aligned(64);
+	float		y[1 << MAX_LOG2N] pg_attribute_aligned(64);
+	uint8		codes[MAX_FLOATS] pg_attribute_aligned(64);
+	int8		query_lo[MAX_FLOATS] pg_attribute_aligned(64);
+	int8		query_hi[MAX_FLOATS] pg_attribute_aligned(64);
 } Bench;
 
 static double
