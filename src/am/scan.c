@@ -379,7 +379,9 @@ refine_candidates(HnswScan *so, const GraphNeighbour *found, int n,
 	float		keys[GRAPH_MAX_LINKS];
 	float		errors[GRAPH_MAX_LINKS];
 
-	for (int i = 0; i < n; i++)
+	Assert(n > 0 && n <= GRAPH_MAX_LINKS);
+	points[0] = found[0].point;
+	for (int i = 1; i < n; i++)
 		points[i] = found[i].point;
 	hnsw_reader_score_refined(&so->reader, so->query, points, n, keys, errors);
 	hnsw_scan_stats_count(HNSW_STAT_REFINED, n);

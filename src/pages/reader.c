@@ -124,6 +124,15 @@ hnsw_reader_pin(HnswReader *reader, HnswRegionId region, uint32 page_no,
 	return BufferGetPage(*buffer);
 }
 
+/* Bytes of a code in the piece-th of its pages */
+static inline int
+piece_length(const HnswRecordLayout *layout, uint32 piece)
+{
+	if (layout->pages_per_record == 1)
+		return layout->code_size;
+	return Min(HNSW_PIECE_SIZE, layout->code_size - piece * HNSW_PIECE_SIZE);
+}
+
 static inline void
 prefetch_bytes(const char *from, int length)
 {
@@ -184,8 +193,7 @@ prefetch_record(HnswReader *reader, const HnswRecordLayout *layout,
 	prefetch_descriptor(buffer);
 	prefetch_in_buffer(buffer,
 					   layout->codes_offset + place->index * layout->code_size,
-					   layout->pages_per_record > 1 ? HNSW_PIECE_SIZE :
-					   layout->code_size);
+					   piece_length(layout, 0));
 	if (layout->factors_size > 0)
 		prefetch_in_buffer(buffer,
 						   HNSW_BODY_OFFSET +
@@ -206,7 +214,7 @@ locate_records(HnswReader *reader, HnswRegionId region,
 	}
 }
 
-/* The sum over a code that takes several pages, and its factors. */
+/* The sum over a code, in as many pieces as it has, and its factors */
 static float
 sum_pieces(HnswReader *reader, HnswRegionId region,
 		   const HnswRecordLayout *layout, const RecordPlace *place,
@@ -222,12 +230,11 @@ sum_pieces(HnswReader *reader, HnswRegionId region,
 										   place->page_no + piece, &buffer);
 
 		if (piece == 0)
-			memcpy(factors, record_factors(page, layout, 0),
+			memcpy(factors, record_factors(page, layout, place->index),
 				   layout->factors_size);
-		sum += quantizer_partial(query, record_code(page, layout, 0), offset,
-								 Min(HNSW_PIECE_SIZE,
-									 layout->code_size - offset),
-								 factors);
+		sum += quantizer_partial(query,
+								 record_code(page, layout, place->index),
+								 offset, piece_length(layout, piece), factors);
 		ReleaseBuffer(buffer);
 	}
 	return sum;
@@ -313,8 +320,7 @@ copy_record(HnswReader *reader, HnswRegionId region,
 			memcpy(factors, record_factors(page, layout, place.index),
 				   layout->factors_size);
 		memcpy(code + offset, record_code(page, layout, place.index),
-			   layout->pages_per_record == 1 ? layout->code_size :
-			   Min(HNSW_PIECE_SIZE, layout->code_size - offset));
+			   piece_length(layout, piece));
 		ReleaseBuffer(buffer);
 	}
 }
