@@ -422,8 +422,9 @@ l1_f32_u8(const float *query, const uint8 *code, float low, float step, int n)
 	for (i = 0; i + LANES <= n; i += LANES)
 	{
 		__m128i		bytes = _mm_loadu_si128((const __m128i *) (code + i));
-		__m512		differences = scaled_difference(_mm512_loadu_ps(query + i),
-													bytes, lows, steps);
+		__m512		values = _mm512_loadu_ps(query + i);
+		__m512		differences = scaled_difference(values, bytes, lows,
+													steps);
 		__m512		sum = _mm512_add_ps(even, differences);
 
 		even = odd;
