@@ -20,9 +20,14 @@
 
 static relopt_kind hnsw_relopt_kind;
 
+/*
+ * Without quotes, float is the name of a type to the grammar, which hands over
+ * what it stands for.
+ */
 static relopt_enum_elt_def quantizer_values[] = {
 	{"auto", HNSW_QUANTIZER_AUTO},
 	{"float", QUANTIZER_FLOAT},
+	{"pg_catalog.float8", QUANTIZER_FLOAT},
 	{"8", QUANTIZER_8},
 	{"4", QUANTIZER_4},
 	{NULL, 0}
