@@ -395,3 +395,79 @@ CREATE FUNCTION hnsw_scan_stats(
 	AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION hnsw_scan_stats() IS
 	'what the last hnsw index scan of this session did';
+
+CREATE FUNCTION hnsw_index_info(
+	index regclass,
+	OUT format_version int,
+	OUT read_features bigint,
+	OUT write_features bigint,
+	OUT dimensions int,
+	OUT metric text,
+	OUT quantizer text,
+	OUT link_format text,
+	OUT m int,
+	OUT ef_construction int,
+	OUT selection text,
+	OUT extend_candidates bool,
+	OUT keep_pruned bool,
+	OUT seed bigint,
+	OUT points bigint,
+	OUT levels int,
+	OUT entry_point bigint,
+	OUT entry_level int,
+	OUT upper_slots bigint,
+	OUT codes_per_page int,
+	OUT pages_per_code int,
+	OUT nodes_per_page int,
+	OUT blocks bigint,
+	OUT bytes bigint,
+	OUT bytes_per_point float8
+)
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED
+	AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION hnsw_index_info(regclass) IS
+	'metapage of an hnsw index: settings, graph, size';
+REVOKE ALL ON FUNCTION hnsw_index_info(regclass) FROM PUBLIC;
+
+CREATE FUNCTION hnsw_index_regions(
+	index regclass,
+	OUT region text,
+	OUT blocks bigint,
+	OUT bytes bigint,
+	OUT bytes_per_vector float8,
+	OUT links bigint,
+	OUT bits_per_link float8,
+	OUT plain_bits_per_link float8
+) RETURNS SETOF record
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED
+	AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION hnsw_index_regions(regclass) IS
+	'size of each region of an hnsw index, and of links beside plain ones';
+REVOKE ALL ON FUNCTION hnsw_index_regions(regclass) FROM PUBLIC;
+
+CREATE FUNCTION hnsw_index_links(
+	index regclass,
+	OUT point bigint,
+	OUT level int,
+	OUT ctid tid,
+	OUT neighbours bigint[]
+) RETURNS SETOF record
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED
+	AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION hnsw_index_links(regclass) IS
+	'graph of an hnsw index: the neighbours of each point at each level';
+REVOKE ALL ON FUNCTION hnsw_index_links(regclass) FROM PUBLIC;
+
+CREATE FUNCTION hnsw_index_check(index regclass) RETURNS void
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED
+	AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION hnsw_index_check(regclass) IS
+	'error unless the structure of an hnsw index is sound';
+REVOKE ALL ON FUNCTION hnsw_index_check(regclass) FROM PUBLIC;
+
+CREATE FUNCTION hnsw_index_prewarm(index regclass) RETURNS bigint
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED
+	AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION hnsw_index_prewarm(regclass) IS
+	'reads what searches of an hnsw index need most; number of blocks read';
+REVOKE ALL ON FUNCTION hnsw_index_prewarm(regclass) FROM PUBLIC;

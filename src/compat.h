@@ -33,6 +33,7 @@
 #include "utils/backend_status.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
+#include "utils/tuplesort.h"
 #include "utils/wait_event.h"
 
 #if PG_VERSION_NUM < 140000
@@ -159,6 +160,10 @@ typedef RelFileNode RelFileLocator;
 	((type *) repalloc(pointer, sizeof(type) * (count)))
 #endif
 
+/* Values by reference were always copied */
+#define tuplesort_getdatum(state, forward, copy, value, isnull, abbrev) \
+	tuplesort_getdatum(state, forward, value, isnull, abbrev)
+
 /*
  * Relation extension.  Of 16's flags the two that an index needs; a relation
  * is named by BMR_REL only.
@@ -241,6 +246,9 @@ extern PGDLLEXPORT void _PG_init(void);
 
 #define MarkGUCPrefixReserved(class_name) \
 	EmitWarningsOnPlaceholders(class_name)
+
+/* Options of a sort were one flag */
+#define TUPLESORT_NONE				false
 
 /*
  * Set-returning functions: checks that a tuplestore can be returned and sets

@@ -1,0 +1,156 @@
+/*-------------------------------------------------------------------------
+ *
+ * check.h
+ *	  The state of a structure check, private to src/inspect.
+ *
+ * A check goes through the index region by region, in the order of blocks.
+ * It copies each page under the share lock and trusts nothing on the copy.
+ * Inserts and vacuum may run beside it: whatever looks wrong because it is
+ * newer than what the check knows is looked up again before it is a fault.
+ *
+ *	  metapage			check_meta.c
+ *	  parameters		check_records.c
+ *	  codes, refinement check_records.c
+ *	  nodes				check_nodes.c: each page by itself; learns the level
+ *						of each point and which upper slots are whose
+ *	  upper levels		check_upper.c
+ *	  overflow			check_overflow.c: each page by itself
+ *	  lists				check_lists.c: links of level 0, heap TIDs
+ *	  reachability		check_reach.c
+ *
+ * Memory: a byte per point, four bytes per upper slot, a bit per possible
+ * overflow item, and maintenance_work_mem to sort the heap TIDs.
+ *
+ * src/inspect/check.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HNSW_INSPECT_CHECK_H
+#define HNSW_INSPECT_CHECK_H
+
+#include "pages/index.h"
+#include "pages/node_page.h"
+#include "utils/tuplesort.h"
+
+/* What is remembered of a point: its level, and */
+#define POINT_LEVEL_MASK	HNSW_NODE_LEVEL_MASK
+#define POINT_PRESENT		HNSW_NODE_PRESENT
+#define POINT_LIVE			0x20	/* stands for a heap row */
+#define POINT_REACHED		0x40	/* links lead to it */
+#define POINT_EXPANDED		0x80	/* its links have been followed */
+
+typedef struct HnswCheck
+{
+	Relation	index;
+	Relation	heap;
+	const char *name;			/* of the index */
+	BlockNumber nblocks;		/* of the index */
+	BlockNumber heap_blocks;	/* of the table, at least */
+	BufferAccessStrategy strategy;
+
+	HnswMetaPageData meta;		/* as of the beginning */
+	HnswMetaPageData now;		/* as of the last look */
+	HnswRecordLayout codes;
+	HnswRecordLayout refine;
+	int			nfactors;
+	int			nrefine_factors;
+
+	uint8	   *points;			/* POINT_*, by point */
+	PointId    *slot_owners;	/* by upper slot, InvalidPointId when none */
+	uint8	   *items_used;		/* by overflow page, ITEM_BYTES each */
+	uint64		nlive;
+	Tuplesortstate *tids;
+	int64		twice;			/* a heap TID known to be there twice, */
+	PointId		twice_point;	/* and the point that it was met at */
+} HnswCheck;
+
+/* Bytes with a bit for each item that an overflow page can have */
+#define ITEM_BYTES \
+	((HNSW_BODY_SIZE / sizeof(HnswOverflowItem) + 7) / 8)
+
+/*
+ * Reports a fault: what is wrong (literal, goes on after 'index "name" '),
+ * and where, with what was expected and what was found.
+ */
+#define check_fault(check, what, ...) \
+	ereport(ERROR, \
+			(errcode(ERRCODE_INDEX_CORRUPTED), \
+			 errmsg("index \"%s\" " what, (check)->name), \
+			 errdetail_internal(__VA_ARGS__), \
+			 errhint("Please REINDEX it.")))
+
+/*-------------------------------------------------------------------------
+ * check_page.c: pages in general
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * Copies page page_no of a region, which the directory has, and checks its
+ * header and tag.  With may_be_new a page that was never written is good, too,
+ * and gives false.
+ */
+extern bool check_read_page(HnswCheck *check, HnswRegionId region,
+							uint32 page_no, bool may_be_new, Page page,
+							BlockNumber *block);
+
+/* Looks at the metapage again, for what has been added since. */
+extern void check_refresh(HnswCheck *check);
+
+/* Is there such a point, slot, overflow page now? */
+extern bool check_point_exists(HnswCheck *check, PointId point);
+extern bool check_slot_exists(HnswCheck *check, uint32 slot);
+extern bool check_overflow_exists(HnswCheck *check, uint32 page_no);
+
+/*
+ * Complains unless a link from a point at a level leads somewhere: to another
+ * point that is there at that level.  block is where the link is stored.
+ */
+extern void check_link(HnswCheck *check, BlockNumber block, PointId from,
+					   int level, PointId to);
+
+/* A stretch of bytes on a page, and whose it is */
+typedef struct PageBytes
+{
+	int			offset;
+	int			length;
+	uint32		owner;
+} PageBytes;
+
+/*
+ * Sorts n stretches by offset and returns the first one that overlaps the
+ * one before it, or NULL.
+ */
+extern const PageBytes *check_find_overlap(PageBytes *bytes, int n);
+
+/*-------------------------------------------------------------------------
+ * One part of the index each
+ *-------------------------------------------------------------------------
+ */
+extern void check_meta(HnswCheck *check);
+extern void check_parameters(HnswCheck *check);
+extern void check_codes(HnswCheck *check);
+extern void check_nodes(HnswCheck *check);
+extern void check_upper(HnswCheck *check);
+extern void check_overflow(HnswCheck *check);
+extern void check_lists(HnswCheck *check);
+extern void check_reachable(HnswCheck *check);
+
+/*-------------------------------------------------------------------------
+ * Shared by the passes over nodes
+ *-------------------------------------------------------------------------
+ */
+
+/* A node off a page copy; complains when it cannot be read. */
+extern void check_get_node(HnswCheck *check, Page page, BlockNumber block,
+						   PointId point, HnswNodeCopy *copy,
+						   HnswNodeParts *parts);
+
+/*
+ * Copies an overflow item that a point names (room for BLCKSZ); returns its
+ * length, 0 when it is newer than the check.  item_block is where it is.
+ */
+extern int	check_get_item(HnswCheck *check, BlockNumber block, PointId point,
+						   const ItemPointerData *where, void *item,
+						   BlockNumber *item_block);
+
+#endif							/* HNSW_INSPECT_CHECK_H */

@@ -1,0 +1,86 @@
+/*-------------------------------------------------------------------------
+ *
+ * check_upper.c
+ *	  Links of the levels above 0.
+ *
+ * src/inspect/check_upper.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "inspect/check.h"
+
+static void
+check_slot_links(HnswCheck *check, const HnswUpperSlot *slot,
+				 BlockNumber block)
+{
+	for (int i = 0; i < slot->nlinks; i++)
+	{
+		check_link(check, block, slot->point, slot->level, slot->links[i]);
+		for (int j = 0; j < i; j++)
+		{
+			if (slot->links[j] == slot->links[i])
+				check_fault(check, "has a point with the same link twice",
+							"Block %u, point %u, level %u: expected different links, found %u twice.",
+							block, slot->point, slot->level, slot->links[i]);
+		}
+	}
+}
+
+/* owner and level are what the nodes say about the slot. */
+static void
+check_slot(HnswCheck *check, const HnswUpperSlot *slot, uint32 number,
+		   BlockNumber block, PointId owner, int level)
+{
+	if (slot->point != owner)
+		check_fault(check, "has an upper slot of another point",
+					"Block %u, slot %u, level %d: expected point %u, found point %u.",
+					block, number, level, owner, slot->point);
+	if (slot->level != level)
+		check_fault(check, "has an upper slot of another level",
+					"Block %u, slot %u, point %u: expected level %d, found level %u.",
+					block, number, owner, level, slot->level);
+	if (slot->nlinks > check->meta.m)
+		check_fault(check, "has a point with too many links",
+					"Block %u, point %u, level %d: expected at most %u links, found %u.",
+					block, owner, level, check->meta.m, slot->nlinks);
+	check_slot_links(check, slot, block);
+}
+
+void
+check_upper(HnswCheck *check)
+{
+	const HnswMetaPageData *meta = &check->meta;
+	uint32		per_page = HnswUpperSlotsPerPage(meta->m);
+	Size		slot_size = HnswUpperSlotSize(meta->m);
+	uint32		npages = hnsw_directory(meta, HNSW_REGION_UPPER)->npages;
+	PointId		previous = InvalidPointId;
+	int			level = 0;
+
+	for (uint32 page_no = 0; page_no < npages; page_no++)
+	{
+		PGAlignedBlock page;
+		BlockNumber block;
+		uint64		first = (uint64) page_no * per_page;
+
+		if (!check_read_page(check, HNSW_REGION_UPPER, page_no,
+							 first >= meta->nslots, page.data, &block))
+			continue;
+		for (uint64 number = first;
+			 number < Min(first + per_page, (uint64) meta->nslots); number++)
+		{
+			PointId		owner = check->slot_owners[number];
+
+			/* the slots of a point are consecutive, from level 1 up */
+			level = owner == previous ? level + 1 : 1;
+			previous = owner;
+			if (PointIdIsValid(owner))
+				check_slot(check, (const HnswUpperSlot *)
+						   (HnswPageGetBody(page.data) +
+							(number - first) * slot_size),
+						   number, block, owner, level);
+		}
+	}
+}

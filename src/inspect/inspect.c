@@ -1,0 +1,62 @@
+/*-------------------------------------------------------------------------
+ *
+ * inspect.c
+ *	  Opening an index to look into it.
+ *
+ * src/inspect/inspect.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/xlog.h"
+#include "am/hnsw.h"
+#include "compat.h"
+#include "inspect/inspect.h"
+
+/* An index whose blocks this session may read now */
+static void
+require_readable(Relation index)
+{
+	if (RELATION_IS_OTHER_TEMP(index))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot access temporary indexes of other sessions"),
+				 errdetail("Index \"%s\" belongs to a temporary table of another session.",
+						   RelationGetRelationName(index))));
+
+	if (index->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED &&
+		RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot access unlogged index \"%s\" during recovery",
+						RelationGetRelationName(index))));
+
+	if (!index->rd_index->indisvalid || !index->rd_index->indisready)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s\" is not valid",
+						RelationGetRelationName(index)),
+				 errdetail("It is being built, or its build has failed."),
+				 errhint("If its build has failed, REINDEX it.")));
+}
+
+Relation
+inspect_open(Oid relid)
+{
+	Relation	index = index_open(relid, AccessShareLock);
+
+	/* an access method may have any name, but only ours builds like this */
+	if (index->rd_rel->relkind != RELKIND_INDEX ||
+		index->rd_indam->ambuild != hnsw_build)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not an hnsw index",
+						RelationGetRelationName(index)),
+				 index->rd_rel->relkind == RELKIND_PARTITIONED_INDEX ?
+				 errdetail("It is the index of a partitioned table, which stores nothing itself.") :
+				 0));
+	require_readable(index);
+	return index;
+}

@@ -1,0 +1,68 @@
+/*-------------------------------------------------------------------------
+ *
+ * prewarm.c
+ *	  hnsw_index_prewarm: what a search reads, into shared buffers.
+ *
+ * src/inspect/prewarm.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "compat.h"
+#include "inspect/inspect.h"
+#include "miscadmin.h"
+
+/* How many blocks ahead the kernel is told what comes */
+#define PREFETCH_DISTANCE	64
+
+PG_FUNCTION_INFO_V1(hnsw_index_prewarm);
+
+/*
+ * Every search reads codes most, so they come last: when not everything fits
+ * they are what stays.  Refinement codes and overflow are read by the few
+ * points that need them.
+ */
+static const HnswRegionId hot_regions[] = {
+	HNSW_REGION_PARAMS, HNSW_REGION_UPPER, HNSW_REGION_NODES, HNSW_REGION_CODES
+};
+
+static void
+prewarm_extent(Relation index, const HnswExtent *extent)
+{
+	for (uint32 i = 0; i < extent->npages; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (i == 0)
+		{
+			for (uint32 j = 1; j < Min(PREFETCH_DISTANCE, extent->npages); j++)
+				(void) PrefetchBuffer(index, MAIN_FORKNUM, extent->start + j);
+		}
+		if (extent->npages - i > PREFETCH_DISTANCE)
+			(void) PrefetchBuffer(index, MAIN_FORKNUM,
+								  extent->start + i + PREFETCH_DISTANCE);
+		ReleaseBuffer(ReadBuffer(index, extent->start + i));
+	}
+}
+
+/* Returns how many blocks were read, the metapage included. */
+Datum
+hnsw_index_prewarm(PG_FUNCTION_ARGS)
+{
+	Relation	index = inspect_open(PG_GETARG_OID(0));
+	const HnswMetaPageData *meta = &hnsw_index_open(index)->meta;
+	int64		nblocks = 1;
+
+	for (int i = 0; i < (int) lengthof(hot_regions); i++)
+	{
+		const HnswRegionDirectory *directory = hnsw_directory(meta,
+															  hot_regions[i]);
+
+		for (uint32 j = 0; j < directory->nextents; j++)
+			prewarm_extent(index, &directory->extents[j]);
+		nblocks += directory->npages;
+	}
+	index_close(index, AccessShareLock);
+	PG_RETURN_INT64(nblocks);
+}
