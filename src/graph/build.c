@@ -1,0 +1,342 @@
+/*-------------------------------------------------------------------------
+ *
+ * build.c
+ *	  Building a graph in memory by inserting one point after the other.
+ *
+ * src/graph/build.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "portable.h"
+
+#include <string.h>
+
+#include "graph/build_internal.h"
+#include "graph/graph.h"
+#include "graph/memory.h"
+#include "graph/select.h"
+
+/* splitmix64's finalizer */
+static uint64
+mix64(uint64 z)
+{
+	z = (z ^ (z >> 30)) * UINT64CONST(0xBF58476D1CE4E5B9);
+	z = (z ^ (z >> 27)) * UINT64CONST(0x94D049BB133111EB);
+	return z ^ (z >> 31);
+}
+
+/*
+ * Whole numbers only, so that every machine gives the same levels: a point
+ * reaches level l when its hash is below 2^64 / m^l.
+ */
+GraphLevel
+graph_random_level(uint64 seed, uint64 ordinal, int m)
+{
+	uint64		hash = mix64(mix64(seed + UINT64CONST(0x9E3779B97F4A7C15)) +
+							 ordinal * UINT64CONST(0x9E3779B97F4A7C15));
+	uint64		bound = PG_UINT64_MAX / m;
+	GraphLevel	level = 0;
+
+	while (level < GRAPH_MAX_LEVEL && hash < bound)
+	{
+		level++;
+		bound /= m;
+	}
+	return level;
+}
+
+static int
+build_get_links(GraphStore *store, PointId point, GraphLevel level,
+				PointId *links, bool *live)
+{
+	GraphBuild *build = (GraphBuild *) store;
+	LinkList	list;
+
+	*live = true;
+	if (point >= build->ninserted || level > build->levels[point])
+		return 0;
+	list = build_list(build, point, level);
+	memcpy(links, list.links, list.head->count * sizeof(PointId));
+	return list.head->count;
+}
+
+static void
+build_score(GraphStore *store, const PointId *points, int n, float *distances)
+{
+	GraphStore *underlying = ((GraphBuild *) store)->distances;
+
+	underlying->score(underlying, points, n, distances);
+}
+
+static void
+build_score_between(GraphStore *store, PointId from, const PointId *points,
+					int n, float *distances)
+{
+	GraphStore *underlying = ((GraphBuild *) store)->distances;
+
+	underlying->score_between(underlying, from, points, n, distances);
+}
+
+static void
+build_prefetch_links(GraphStore *store, PointId point, GraphLevel level)
+{
+	LinkList	list = build_list((GraphBuild *) store, point, level);
+
+	for (int i = 0; i < list.capacity; i += 64 / sizeof(PointId))
+		__builtin_prefetch(list.links + i);
+	__builtin_prefetch(list.head);
+}
+
+/* Gives every point its level; returns how many lists there are above 0. */
+static uint64
+assign_levels(GraphBuild *build)
+{
+	uint64		nupper = 0;
+
+	for (PointId point = 0; point < build->npoints; point++)
+	{
+		GraphLevel	level = graph_random_level(build->options.seed, point,
+											   build->options.m);
+
+		build->levels[point] = level;
+		build->upper[point] = (uint32) nupper;
+		nupper += level;
+	}
+	return nupper;
+}
+
+GraphBuild *
+graph_build_create(const GraphBuildOptions *options, GraphStore *distances,
+				   void (*set_query) (GraphStore *distances, PointId point),
+				   PointId npoints)
+{
+	GraphBuild *build = palloc0(sizeof(GraphBuild));
+	uint64		nupper;
+
+	Assert(options->m >= GRAPH_MIN_M && options->m <= GRAPH_MAX_M);
+	Assert(options->ef_construction >= 1);
+	build->store.get_links = build_get_links;
+	build->store.score = build_score;
+	build->store.score_between = build_score_between;
+	build->store.prefetch_links = build_prefetch_links;
+	build->options = *options;
+	build->distances = distances;
+	build->set_query = set_query;
+	build->npoints = npoints;
+	build->entry = InvalidPointId;
+	build->levels = graph_array_alloc(npoints, sizeof(GraphLevel));
+	build->upper = graph_array_alloc(npoints, sizeof(uint32));
+	nupper = assign_levels(build);
+	build->heads[0] = graph_array_alloc0(npoints, sizeof(ListHead));
+	build->heads[1] = graph_array_alloc0(nupper, sizeof(ListHead));
+	build->lists[0] = graph_array_alloc(npoints,
+										2 * GraphMaxLinks(options->m, 0) *
+										sizeof(uint32));
+	build->lists[1] = graph_array_alloc(nupper,
+										2 * GraphMaxLinks(options->m, 1) *
+										sizeof(uint32));
+	build->search = graph_search_create(&build->store,
+										options->select.extend_candidates);
+	return build;
+}
+
+void
+graph_build_free(GraphBuild *build)
+{
+	graph_search_free(build->search);
+	for (int i = 0; i < 2; i++)
+	{
+		pfree(build->heads[i]);
+		pfree(build->lists[i]);
+	}
+	pfree(build->levels);
+	pfree(build->upper);
+	if (build->candidates != NULL)
+		pfree(build->candidates);
+	pfree(build);
+}
+
+double
+graph_build_bytes_per_point(int m)
+{
+	double		list0 = sizeof(ListHead) +
+		GraphMaxLinks(m, 0) * (sizeof(PointId) + sizeof(float));
+	double		list1 = sizeof(ListHead) +
+		GraphMaxLinks(m, 1) * (sizeof(PointId) + sizeof(float));
+
+	/* a point has 1 / (m - 1) lists above level 0 on average */
+	return list0 + list1 / (m - 1) + sizeof(GraphLevel) + sizeof(uint32);
+}
+
+/* Takes over the results of the last search as candidates. */
+static int
+take_candidates(GraphBuild *build, int have)
+{
+	int			n;
+	const GraphNeighbour *results = graph_search_results(build->search, &n);
+
+	if (have + n > build->candidates_allocated)
+	{
+		build->candidates_allocated = Max(have + n,
+										  2 * build->candidates_allocated);
+		if (build->candidates == NULL)
+			build->candidates = palloc(build->candidates_allocated *
+									   sizeof(GraphNeighbour));
+		else
+			build->candidates = repalloc(build->candidates,
+										 build->candidates_allocated *
+										 sizeof(GraphNeighbour));
+	}
+	memcpy(build->candidates + have, results, n * sizeof(GraphNeighbour));
+	return have + n;
+}
+
+/*
+ * Selection for a list: candidates come out accepted ones first.  Returns
+ * how many stay, and in *naccepted how many of them were accepted.
+ */
+static int
+select_for_list(GraphBuild *build, GraphNeighbour *candidates, int n, int max,
+				int *naccepted)
+{
+	const GraphSelectOptions *select = &build->options.select;
+
+	graph_sort_neighbours(candidates, n);
+	*naccepted = 0;
+	if (!select->heuristic)
+		return Min(n, max);
+	*naccepted = graph_select_diverse(build->distances, candidates, n, max);
+	return select->keep_pruned ? Min(n, max) : *naccepted;
+}
+
+static void
+write_list(LinkList *list, const GraphNeighbour *neighbours, int n,
+		   int naccepted)
+{
+	for (int i = 0; i < n; i++)
+	{
+		list->links[i] = neighbours[i].point;
+		list->distances[i] = neighbours[i].distance;
+	}
+	list->head->count = n;
+	list->head->naccepted = naccepted;
+}
+
+/* Links a point to a new one; a full list is selected anew. */
+static void
+add_back_link(GraphBuild *build, PointId point, GraphLevel level,
+			  GraphNeighbour new_link)
+{
+	LinkList	list = build_list(build, point, level);
+	GraphNeighbour candidates[GRAPH_MAX_LINKS + 1];
+	int			count = list.head->count;
+	int			naccepted;
+
+	if (count < list.capacity)
+	{
+		list.links[count] = new_link.point;
+		list.distances[count] = new_link.distance;
+		list.head->count++;
+		return;
+	}
+	for (int i = 0; i < count; i++)
+	{
+		candidates[i].point = list.links[i];
+		candidates[i].distance = list.distances[i];
+	}
+	candidates[count++] = new_link;
+	count = select_for_list(build, candidates, count, list.capacity,
+							&naccepted);
+	write_list(&list, candidates, count, naccepted);
+}
+
+#ifndef OWN_LINKS0
+#define OWN_LINKS0 (build->options.m)
+#endif
+/* Chooses the links of a new point at a level and makes them both ways. */
+static void
+link_at_level(GraphBuild *build, PointId point, GraphLevel level,
+			  int ncandidates)
+{
+	LinkList	list = build_list(build, point, level);
+	int			naccepted;
+	int			n;
+
+	n = select_for_list(build, build->candidates, ncandidates,
+						level == 0 ? OWN_LINKS0 : build->options.m, &naccepted);
+	write_list(&list, build->candidates, n, naccepted);
+	for (int i = 0; i < n; i++)
+	{
+		GraphNeighbour back = {build->candidates[i].distance, point};
+
+		add_back_link(build, build->candidates[i].point, level, back);
+	}
+}
+
+void
+graph_build_add(GraphBuild *build, PointId point)
+{
+	GraphLevel	level = build->levels[point];
+	GraphLevel	top;
+	GraphNeighbour nearest;
+	const GraphNeighbour *entries = &nearest;
+	int			nentries = 1;
+
+	Assert(point == build->ninserted && point < build->npoints);
+	if (point == 0)
+	{
+		build->entry = point;
+		build->ninserted = 1;
+		return;
+	}
+
+	build->set_query(build->distances, point);
+	top = build->levels[build->entry];
+	nearest = graph_descend(build->search, build->entry, top, level + 1);
+	for (int l = Min(level, top); l >= 0; l--)
+	{
+		int			n;
+
+		graph_search_level(build->search, entries, nentries, (GraphLevel) l,
+						   build->options.ef_construction);
+		n = take_candidates(build, 0);
+		entries = build->candidates;
+		nentries = n;
+		link_at_level(build, point, (GraphLevel) l, n);
+	}
+	build->ninserted = point + 1;
+	if (level > top)
+		build->entry = point;
+}
+
+PointId
+graph_build_entry(const GraphBuild *build)
+{
+	return build->entry;
+}
+
+GraphLevel
+graph_build_level(const GraphBuild *build, PointId point)
+{
+	return build->levels[point];
+}
+
+const PointId *
+graph_build_links(const GraphBuild *build, PointId point, GraphLevel level,
+				  int *count)
+{
+	LinkList	list;
+
+	*count = 0;
+	if (point >= build->ninserted || level > build->levels[point])
+		return NULL;
+	list = build_list(build, point, level);
+	*count = list.head->count;
+	return list.links;
+}
+
+GraphStore *
+graph_build_store(GraphBuild *build)
+{
+	return &build->store;
+}

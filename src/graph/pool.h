@@ -1,0 +1,252 @@
+/*-------------------------------------------------------------------------
+ *
+ * pool.h
+ *	  What a search holds: the pool of the nearest points, and the points
+ *	  that did not get into it or fell out of it.
+ *
+ * The pool is one array, nearest first.  For the lengths a search has, a
+ * binary search and a memmove inside the nearest cache beat two heaps, and
+ * the results need no sorting.
+ *
+ * src/graph/pool.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HNSW_GRAPH_POOL_H
+#define HNSW_GRAPH_POOL_H
+
+#include "graph/graph.h"
+#include "graph/memory.h"
+
+typedef struct PoolEntry
+{
+	float		distance;
+	PointId		point;
+	bool		expanded;		/* its links have been followed */
+} PoolEntry;
+
+typedef struct Pool
+{
+	PoolEntry  *entries;		/* nearest first */
+	int			count;
+	int			limit;			/* no more entries than this */
+	int			allocated;
+	int			cursor;			/* all entries before it are expanded */
+} Pool;
+
+static inline void
+pool_init(Pool *pool)
+{
+	pool->allocated = 64;
+	pool->entries = graph_array_alloc(pool->allocated, sizeof(PoolEntry));
+	pool->count = pool->cursor = 0;
+	pool->limit = 1;
+}
+
+static inline void
+pool_free(Pool *pool)
+{
+	pfree(pool->entries);
+}
+
+/* Empties the pool and sets how many entries it holds. */
+static inline void
+pool_reset(Pool *pool, int limit)
+{
+	Assert(limit >= 1);
+	if (limit > pool->allocated)
+	{
+		pool->entries = graph_array_realloc(pool->entries, limit,
+											sizeof(PoolEntry));
+		pool->allocated = limit;
+	}
+	pool->limit = limit;
+	pool->count = pool->cursor = 0;
+}
+
+static inline bool
+pool_is_full(const Pool *pool)
+{
+	return pool->count == pool->limit;
+}
+
+/* Does an entry at this distance find no place? */
+static inline bool
+pool_rejects(const Pool *pool, float distance)
+{
+	return pool_is_full(pool) &&
+		distance >= pool->entries[pool->count - 1].distance;
+}
+
+/*
+ * Inserts an entry that the pool does not reject, behind those of the same
+ * distance.  The last entry of a full pool falls out: then the result is
+ * true and *evicted is that entry.
+ */
+static inline bool
+pool_insert(Pool *pool, PoolEntry entry, PoolEntry *evicted)
+{
+	PoolEntry  *base = pool->entries;
+	int			n = pool->count;
+	int			position;
+	bool		full = pool_is_full(pool);
+
+	while (n > 0)
+	{
+		int			half = n / 2;
+
+		if (base[half].distance <= entry.distance)
+		{
+			base += half + 1;
+			n -= half + 1;
+		}
+		else
+			n = half;
+	}
+	position = base - pool->entries;
+
+	if (full)
+		*evicted = pool->entries[--pool->count];
+	memmove(base + 1, base, (pool->count - position) * sizeof(PoolEntry));
+	*base = entry;
+	pool->count++;
+	if (position < pool->cursor)
+		pool->cursor = position;
+	return full;
+}
+
+/* The nearest entry that was not expanded, or -1. */
+static inline int
+pool_next(Pool *pool)
+{
+	while (pool->cursor < pool->count &&
+		   pool->entries[pool->cursor].expanded)
+		pool->cursor++;
+	return pool->cursor < pool->count ? pool->cursor : -1;
+}
+
+static inline void
+pool_remove(Pool *pool, int position)
+{
+	pool->count--;
+	memmove(pool->entries + position, pool->entries + position + 1,
+			(pool->count - position) * sizeof(PoolEntry));
+	if (pool->cursor > position)
+		pool->cursor--;
+}
+
+/*
+ * Points left behind.  Adding is appending; the first nheap entries are a
+ * binary heap, nearest on top, and the others join it when the nearest is
+ * asked for.
+ */
+typedef struct Spill
+{
+	PoolEntry  *entries;
+	uint64		count;
+	uint64		nheap;
+	uint64		allocated;
+} Spill;
+
+static inline void
+spill_init(Spill *spill)
+{
+	spill->entries = NULL;
+	spill->count = spill->nheap = spill->allocated = 0;
+}
+
+static inline void
+spill_free(Spill *spill)
+{
+	if (spill->entries != NULL)
+		pfree(spill->entries);
+}
+
+static inline void
+spill_reset(Spill *spill)
+{
+	spill->count = spill->nheap = 0;
+}
+
+static pg_noinline void
+spill_grow(Spill *spill)
+{
+	spill->allocated = Max(1024, spill->allocated * 2);
+	if (spill->entries == NULL)
+		spill->entries = graph_array_alloc(spill->allocated,
+										   sizeof(PoolEntry));
+	else
+		spill->entries = graph_array_realloc(spill->entries,
+											 spill->allocated,
+											 sizeof(PoolEntry));
+}
+
+static inline void
+spill_add(Spill *spill, PoolEntry entry)
+{
+	if (spill->count == spill->allocated)
+		spill_grow(spill);
+	spill->entries[spill->count++] = entry;
+}
+
+/* Moves the last entry of the heap up to its place. */
+static inline void
+spill_sift_up(Spill *spill)
+{
+	uint64		hole = spill->nheap - 1;
+	PoolEntry	entry = spill->entries[hole];
+
+	while (hole > 0)
+	{
+		uint64		parent = (hole - 1) / 2;
+
+		if (spill->entries[parent].distance <= entry.distance)
+			break;
+		spill->entries[hole] = spill->entries[parent];
+		hole = parent;
+	}
+	spill->entries[hole] = entry;
+}
+
+/* Puts an entry in the place of the top and moves it down. */
+static inline void
+spill_sift_down(Spill *spill, PoolEntry entry)
+{
+	uint64		hole = 0;
+
+	for (;;)
+	{
+		uint64		child = 2 * hole + 1;
+
+		if (child >= spill->nheap)
+			break;
+		if (child + 1 < spill->nheap &&
+			spill->entries[child + 1].distance < spill->entries[child].distance)
+			child++;
+		if (entry.distance <= spill->entries[child].distance)
+			break;
+		spill->entries[hole] = spill->entries[child];
+		hole = child;
+	}
+	spill->entries[hole] = entry;
+}
+
+/* Takes the nearest entry out; false when there is none. */
+static inline bool
+spill_take(Spill *spill, PoolEntry *entry)
+{
+	if (spill->count == 0)
+		return false;
+	while (spill->nheap < spill->count)
+	{
+		spill->nheap++;
+		spill_sift_up(spill);
+	}
+	*entry = spill->entries[0];
+	spill->nheap = --spill->count;
+	if (spill->count > 0)
+		spill_sift_down(spill, spill->entries[spill->count]);
+	return true;
+}
+
+#endif							/* HNSW_GRAPH_POOL_H */

@@ -1,0 +1,288 @@
+/*-------------------------------------------------------------------------
+ *
+ * search.c
+ *	  Greedy descent, beam search and its continuation.
+ *
+ * A beam search always expands the nearest point it has met and not yet
+ * expanded, and ends when the pool of the ef nearest live points holds no
+ * such point.  Expanding works in two passes: first all links that lead to
+ * unknown points are collected, then the store scores them in one call, so
+ * that it can have all their memory on its way at the same time.
+ *
+ * Whether a point is live comes with its links, that is, when it is
+ * expanded.  Until then it takes a place in the pool; a point that turns out
+ * dead gives the place to the nearest of the points left behind.  So the
+ * pool always holds the ef nearest points of those met that are not known to
+ * be dead, which makes the result the same as if it had been known from the
+ * start.
+ *
+ * src/graph/search.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "portable.h"
+
+#include <string.h>
+
+#include "graph/graph.h"
+#include "graph/pool.h"
+#include "graph/visited.h"
+
+struct GraphSearch
+{
+	GraphStore *store;
+	bool		keep_rejected;
+	GraphLevel	level;			/* of the search under way */
+	VisitedSet	visited;
+	Pool		pool;
+	Spill		spill;			/* met, not given, not in the pool */
+	GraphNeighbour *results;
+	int			nresults;
+	int			results_allocated;
+	GraphSearchStats stats;
+
+	/* the step under way: unknown points and their distances */
+	PointId		points[GRAPH_MAX_LINKS];
+	float		distances[GRAPH_MAX_LINKS];
+};
+
+GraphSearch *
+graph_search_create(GraphStore *store, bool keep_rejected)
+{
+	GraphSearch *search = palloc0(sizeof(GraphSearch));
+
+	search->store = store;
+	search->keep_rejected = keep_rejected;
+	visited_init(&search->visited);
+	pool_init(&search->pool);
+	spill_init(&search->spill);
+	search->results_allocated = 64;
+	search->results = palloc(search->results_allocated *
+							 sizeof(GraphNeighbour));
+	return search;
+}
+
+void
+graph_search_free(GraphSearch *search)
+{
+	visited_free(&search->visited);
+	pool_free(&search->pool);
+	spill_free(&search->spill);
+	pfree(search->results);
+	pfree(search);
+}
+
+/* Scores the first n points of the step. */
+static void
+score_step(GraphSearch *search, int n)
+{
+	GraphStore *store = search->store;
+
+	Assert(n <= GRAPH_MAX_LINKS);
+	if (n > 0)
+		store->score(store, search->points, n, search->distances);
+	search->stats.visited += n;
+}
+
+/*
+ * Reads the links of a point at a level and keeps those that lead to unknown
+ * points.  Returns how many.
+ */
+static int
+collect_step(GraphSearch *search, PointId point, GraphLevel level, bool *live)
+{
+	GraphStore *store = search->store;
+	int			nlinks;
+	int			n = 0;
+
+	*live = true;
+	nlinks = store->get_links(store, point, level, search->points, live);
+	Assert(nlinks >= 0 && nlinks <= GRAPH_MAX_LINKS);
+	for (int i = 0; i < nlinks; i++)
+	{
+		PointId		link = search->points[i];
+
+		if (visited_add(&search->visited, link))
+			search->points[n++] = link;
+	}
+	search->stats.expanded++;
+	return n;
+}
+
+/*
+ * One visited set serves all levels: a point that was scored and not moved
+ * to is no nearer than where the walk is, there and on every lower level.
+ */
+GraphNeighbour
+graph_descend(GraphSearch *search, PointId entry, int from, int to)
+{
+	GraphNeighbour nearest;
+
+	visited_reset(&search->visited);
+	visited_add(&search->visited, entry);
+	search->points[0] = entry;
+	score_step(search, 1);
+	nearest.point = entry;
+	nearest.distance = search->distances[0];
+
+	for (int level = from; level >= to; level--)
+	{
+		PointId		here;
+
+		do
+		{
+			bool		live;
+			int			n;
+
+			here = nearest.point;
+			n = collect_step(search, here, (GraphLevel) level, &live);
+			score_step(search, n);
+			for (int i = 0; i < n; i++)
+			{
+				if (search->distances[i] < nearest.distance)
+				{
+					nearest.distance = search->distances[i];
+					nearest.point = search->points[i];
+				}
+			}
+		} while (nearest.point != here);
+	}
+	return nearest;
+}
+
+/* Offers an entry to the pool; whatever finds no place is left behind. */
+static inline void
+offer(GraphSearch *search, PoolEntry entry)
+{
+	if (!pool_rejects(&search->pool, entry.distance) &&
+		!pool_insert(&search->pool, entry, &entry))
+		return;
+	if (search->keep_rejected)
+		spill_add(&search->spill, entry);
+}
+
+/* Fills the pool with the nearest of the points left behind. */
+static void
+refill(GraphSearch *search)
+{
+	PoolEntry	entry;
+
+	while (!pool_is_full(&search->pool) &&
+		   spill_take(&search->spill, &entry))
+		pool_insert(&search->pool, entry, &entry);
+}
+
+/* Follows the links of the pool entry at a position. */
+static void
+expand(GraphSearch *search, int position)
+{
+	GraphStore *store = search->store;
+	PointId		point = search->pool.entries[position].point;
+	bool		live;
+	int			next;
+	int			n;
+
+	search->pool.entries[position].expanded = true;
+	n = collect_step(search, point, search->level, &live);
+	if (!live)
+	{
+		pool_remove(&search->pool, position);
+		refill(search);
+	}
+
+	/* the store can fetch these links while it scores */
+	next = pool_next(&search->pool);
+	if (next >= 0 && store->prefetch_links != NULL)
+		store->prefetch_links(store, search->pool.entries[next].point,
+							  search->level);
+
+	score_step(search, n);
+	for (int i = 0; i < n; i++)
+	{
+		PoolEntry	entry = {search->distances[i], search->points[i], false};
+
+		offer(search, entry);
+	}
+}
+
+/* The pool as results. */
+static int
+finish(GraphSearch *search)
+{
+	const Pool *pool = &search->pool;
+
+	if (pool->limit > search->results_allocated)
+	{
+		search->results = graph_array_realloc(search->results, pool->limit,
+											  sizeof(GraphNeighbour));
+		search->results_allocated = pool->limit;
+	}
+	for (int i = 0; i < pool->count; i++)
+	{
+		search->results[i].distance = pool->entries[i].distance;
+		search->results[i].point = pool->entries[i].point;
+	}
+	search->nresults = pool->count;
+	return search->nresults;
+}
+
+static int
+run(GraphSearch *search)
+{
+	int			position;
+
+	while ((position = pool_next(&search->pool)) >= 0)
+		expand(search, position);
+	return finish(search);
+}
+
+int
+graph_search_level(GraphSearch *search, const GraphNeighbour *entries,
+				   int nentries, GraphLevel level, int ef)
+{
+	search->level = level;
+	visited_reset(&search->visited);
+	spill_reset(&search->spill);
+	pool_reset(&search->pool, ef);
+	for (int i = 0; i < nentries; i++)
+	{
+		PoolEntry	entry = {entries[i].distance, entries[i].point, false};
+
+		if (visited_add(&search->visited, entry.point))
+			offer(search, entry);
+	}
+	return run(search);
+}
+
+int
+graph_search_continue(GraphSearch *search, int ef, bool expand_points)
+{
+	Assert(search->keep_rejected);
+	search->stats.continuations++;
+	pool_reset(&search->pool, ef);
+	refill(search);
+	return expand_points ? run(search) : finish(search);
+}
+
+const GraphNeighbour *
+graph_search_results(GraphSearch *search, int *count)
+{
+	*count = search->nresults;
+	return search->results;
+}
+
+const GraphSearchStats *
+graph_search_stats(const GraphSearch *search)
+{
+	return &search->stats;
+}
+
+Size
+graph_search_memory(const GraphSearch *search)
+{
+	return sizeof(GraphSearch) +
+		visited_memory(&search->visited) +
+		(Size) search->pool.allocated * sizeof(PoolEntry) +
+		(Size) search->spill.allocated * sizeof(PoolEntry) +
+		(Size) search->results_allocated * sizeof(GraphNeighbour);
+}

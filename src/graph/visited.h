@@ -1,0 +1,136 @@
+/*-------------------------------------------------------------------------
+ *
+ * visited.h
+ *	  The set of points that a search has met.
+ *
+ * An open-addressing table of point numbers, so that its size follows the
+ * search and not the index.  A search meets some thousand points; the table
+ * stays in the nearest caches and is cleared in a fraction of a microsecond.
+ *
+ * src/graph/visited.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HNSW_GRAPH_VISITED_H
+#define HNSW_GRAPH_VISITED_H
+
+#include "graph/graph.h"
+#include "graph/memory.h"
+
+/* log2 of the least number of slots */
+#define VISITED_MIN_BITS	10
+
+typedef struct VisitedSet
+{
+	PointId    *slots;			/* InvalidPointId where empty */
+	uint64		count;			/* points in the set */
+	int			bits;			/* log2 of the number of slots in use */
+	int			allocated_bits; /* log2 of the number of slots there are */
+} VisitedSet;
+
+static inline uint64
+visited_slots(const VisitedSet *set)
+{
+	return UINT64CONST(1) << set->bits;
+}
+
+static inline Size
+visited_memory(const VisitedSet *set)
+{
+	return (Size) sizeof(PointId) << set->allocated_bits;
+}
+
+/* Where to begin to look for a point (Fibonacci hashing). */
+static inline uint64
+visited_home(const VisitedSet *set, PointId point)
+{
+	return (point * UINT64CONST(0x9E3779B97F4A7C15)) >> (64 - set->bits);
+}
+
+static inline void
+visited_clear_slots(VisitedSet *set)
+{
+	memset(set->slots, 0xFF, sizeof(PointId) << set->bits);
+	set->count = 0;
+}
+
+static inline void
+visited_init(VisitedSet *set)
+{
+	set->bits = set->allocated_bits = VISITED_MIN_BITS;
+	set->slots = graph_array_alloc(visited_slots(set), sizeof(PointId));
+	visited_clear_slots(set);
+}
+
+static inline void
+visited_free(VisitedSet *set)
+{
+	pfree(set->slots);
+}
+
+/*
+ * Empties the set.  A table that was far too large for its last use is used
+ * in part from now on, so that one large search does not make every later
+ * one pay for clearing.
+ */
+static inline void
+visited_reset(VisitedSet *set)
+{
+	while (set->bits > VISITED_MIN_BITS &&
+		   set->count < visited_slots(set) / 16)
+		set->bits--;
+	visited_clear_slots(set);
+}
+
+/* Adds a point that is known not to be there; there is room. */
+static inline void
+visited_put(VisitedSet *set, PointId point)
+{
+	uint64		mask = visited_slots(set) - 1;
+	uint64		i = visited_home(set, point);
+
+	while (set->slots[i] != InvalidPointId)
+		i = (i + 1) & mask;
+	set->slots[i] = point;
+}
+
+static pg_noinline void
+visited_grow(VisitedSet *set)
+{
+	PointId    *old = set->slots;
+	uint64		nold = visited_slots(set);
+
+	set->bits++;
+	if (set->allocated_bits < set->bits)
+		set->allocated_bits = set->bits;
+	set->slots = graph_array_alloc(UINT64CONST(1) << set->allocated_bits,
+								   sizeof(PointId));
+	memset(set->slots, 0xFF, sizeof(PointId) << set->bits);
+	for (uint64 i = 0; i < nold; i++)
+	{
+		if (old[i] != InvalidPointId)
+			visited_put(set, old[i]);
+	}
+	pfree(old);
+}
+
+/* Adds a point; false when it was there already. */
+static inline bool
+visited_add(VisitedSet *set, PointId point)
+{
+	uint64		mask = visited_slots(set) - 1;
+	uint64		i = visited_home(set, point);
+
+	while (set->slots[i] != InvalidPointId)
+	{
+		if (set->slots[i] == point)
+			return false;
+		i = (i + 1) & mask;
+	}
+	set->slots[i] = point;
+	if (++set->count > visited_slots(set) / 2)
+		visited_grow(set);
+	return true;
+}
+
+#endif							/* HNSW_GRAPH_VISITED_H */
