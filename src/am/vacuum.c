@@ -61,32 +61,28 @@ prune_tid_list(BulkDelete *state, HnswTidList *list)
 }
 
 /*
- * Prunes one list in the overflow region and returns where the next one is.
- * The page is locked exclusively here, and nothing else is.
+ * Prunes the list that a walk has just read.  The page is locked exclusively
+ * here, and nothing else is.
  */
-static ItemPointerData
-prune_overflow_list(BulkDelete *state, PointId point, ItemPointerData where)
+static void
+prune_overflow_list(BulkDelete *state, const HnswTidWalk *walk,
+					HnswTidList *list)
 {
-	Relation	index = state->reader.index;
-	PGAlignedBlock item;
-	HnswTidList *list = (HnswTidList *) item.data;
 	GenericXLogState *xlog;
 	Buffer		buffer;
-	int			length;
 
-	length = hnsw_reader_tid_list(&state->reader, point, &where, list);
 	if (!prune_tid_list(state, list))
-		return list->next;
+		return;
 
 	(void) hnsw_reader_pin(&state->reader, HNSW_REGION_OVERFLOW,
-						   ItemPointerGetBlockNumber(&where), &buffer);
+						   ItemPointerGetBlockNumber(&walk->where), &buffer);
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	xlog = GenericXLogStart(index);
+	xlog = GenericXLogStart(state->reader.index);
 	overflow_page_replace(GenericXLogRegisterBuffer(xlog, buffer, 0),
-						  ItemPointerGetOffsetNumber(&where), list, length);
+						  ItemPointerGetOffsetNumber(&walk->where), list,
+						  walk->length);
 	GenericXLogFinish(xlog);
 	UnlockReleaseBuffer(buffer);
-	return list->next;
 }
 
 /*
@@ -137,12 +133,14 @@ prune_overflow(BulkDelete *state, PointId point)
 {
 	HnswNodeCopy copy;
 	HnswNodeParts parts;
-	ItemPointerData next;
+	HnswTidWalk walk;
+	PGAlignedBlock item;
+	HnswTidList *list = (HnswTidList *) item.data;
 
 	hnsw_reader_node(&state->reader, point, &copy, &parts);
-	next = parts.more_tids;
-	while (ItemPointerIsValid(&next))
-		next = prune_overflow_list(state, point, next);
+	hnsw_reader_start_tids(&walk, &parts);
+	while (hnsw_reader_next_tids(&state->reader, point, &walk, list))
+		prune_overflow_list(state, &walk, list);
 }
 
 IndexBulkDeleteResult *

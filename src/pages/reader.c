@@ -556,50 +556,65 @@ hnsw_reader_links(HnswReader *reader, PointId point, const HnswNodeCopy *copy,
 	return upper_links(reader, point, parts->upper_slot, level, links);
 }
 
-int
-hnsw_reader_tid_list(HnswReader *reader, PointId point,
-					 const ItemPointerData *where, HnswTidList *list)
+void
+hnsw_reader_start_tids(HnswTidWalk *walk, const HnswNodeParts *parts)
 {
-	int			length = hnsw_reader_overflow(reader, where, list);
+	walk->next = parts->more_tids;
+	ItemPointerSetInvalid(&walk->mark);
+	walk->nlists = 0;
+}
+
+/*
+ * Circles are found by Brent's method: the mark moves to where we are at the
+ * 1st, 2nd, 4th, 8th ... list.  Once the mark is inside a circle that is not
+ * longer than the way to the next mark, we come by it again.
+ */
+bool
+hnsw_reader_next_tids(HnswReader *reader, PointId point, HnswTidWalk *walk,
+					  HnswTidList *list)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (!ItemPointerIsValid(&walk->next))
+		return false;
+	if (ItemPointerEquals(&walk->next, &walk->mark))
+		point_corrupted(reader, point,
+						"Its lists of heap rows form a circle.");
+
+	walk->where = walk->next;
+	if ((walk->nlists & (walk->nlists + 1)) == 0)
+		walk->mark = walk->where;
+	walk->nlists++;
+	walk->length = hnsw_reader_overflow(reader, &walk->where, list);
 
 	/* a list keeps its length when vacuum takes TIDs out of it */
-	if (length < (int) offsetof(HnswTidList, tids) ||
-		length < (int) (offsetof(HnswTidList, tids) +
-						list->ntids * sizeof(ItemPointerData)))
+	if (walk->length < (int) offsetof(HnswTidList, tids) ||
+		walk->length < (int) (offsetof(HnswTidList, tids) +
+							  list->ntids * sizeof(ItemPointerData)))
 		point_corrupted(reader, point, "Its list of heap rows is invalid.");
-	return length;
+	walk->next = list->next;
+	return true;
 }
 
 int
 hnsw_reader_tids(HnswReader *reader, PointId point, const HnswNodeCopy *copy,
 				 const HnswNodeParts *parts, ItemPointerData **tids)
 {
-	ItemPointerData next = parts->more_tids;
 	PGAlignedBlock item;
 	HnswTidList *list = (HnswTidList *) item.data;
-	uint64		lists = 0;
+	HnswTidWalk walk;
 	int			ntids = 0;
 
 	*tids = palloc(sizeof(ItemPointerData));
 	if (ItemPointerIsValid(&copy->node.heaptid))
 		(*tids)[ntids++] = copy->node.heaptid;
-	while (ItemPointerIsValid(&next))
+	hnsw_reader_start_tids(&walk, parts);
+	while (hnsw_reader_next_tids(reader, point, &walk, list))
 	{
-		CHECK_FOR_INTERRUPTS();
-		(void) hnsw_reader_tid_list(reader, point, &next, list);
 		*tids = repalloc_huge(*tids, (ntids + list->ntids + 1) *
 							  sizeof(ItemPointerData));
 		memcpy(*tids + ntids, list->tids,
 			   list->ntids * sizeof(ItemPointerData));
 		ntids += list->ntids;
-		next = list->next;
-
-		/* a damaged chain must not turn in a circle */
-		if (++lists > (uint64) hnsw_directory(&reader->ix->meta,
-											  HNSW_REGION_OVERFLOW)->npages *
-			MaxOffsetNumber)
-			point_corrupted(reader, point,
-							"Its lists of heap rows form a circle.");
 	}
 	return ntids;
 }

@@ -71,10 +71,25 @@ extern int	hnsw_reader_links(HnswReader *reader, PointId point,
 extern int	hnsw_reader_overflow(HnswReader *reader,
 								 const ItemPointerData *where, void *item);
 
-/* Copies one list of heap TIDs (room for BLCKSZ); returns its item's length. */
-extern int	hnsw_reader_tid_list(HnswReader *reader, PointId point,
-								 const ItemPointerData *where,
-								 HnswTidList *list);
+/*
+ * A walk along the lists of heap TIDs of a point.  It ends even when damage
+ * has made the chain a circle.
+ */
+typedef struct HnswTidWalk
+{
+	ItemPointerData next;		/* not yet read */
+	ItemPointerData where;		/* of the list just read, */
+	int			length;			/* and of its item */
+	ItemPointerData mark;		/* some list before: we must not return */
+	uint64		nlists;			/* read so far */
+} HnswTidWalk;
+
+extern void hnsw_reader_start_tids(HnswTidWalk *walk,
+								   const HnswNodeParts *parts);
+
+/* Copies the next list (room for BLCKSZ); false when there is none. */
+extern bool hnsw_reader_next_tids(HnswReader *reader, PointId point,
+								  HnswTidWalk *walk, HnswTidList *list);
 
 /* All heap TIDs of a node, palloc'd; returns how many. */
 extern int	hnsw_reader_tids(HnswReader *reader, PointId point,
