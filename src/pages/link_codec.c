@@ -43,13 +43,10 @@
  *		is the smallest.
  *
  * In a list without narrow gaps, gap = (class << W) + rest of W bits.
- * Otherwise a gap less than 1 << N is narrow, kind 0, with N bits of rest;
- * the others are of kind k >= 1, gap = (1 << N) + ((k - 1) << W) + rest of W
- * bits.  Class is the kind, except that right after a wide gap on the same
- * side of self 0 and 1 change places: kinds come in runs.
+ * Otherwise class 0 is a narrow gap, less than 1 << N, with rest of N bits;
+ * class c >= 1 is a wide one, gap = ((c - 1) << W) + rest of W bits.
  *
- * No links is no bytes.  A decoder takes nothing but what an encoder can
- * give, apart from the choice of W and N.
+ * No links is no bytes.
  *
  * src/pages/link_codec.c
  *
@@ -115,11 +112,11 @@ store_le32(uint8 *p, uint32 v)
 	p[3] = (uint8) (v >> 24);
 }
 
-/* 0 for 0 */
+/* 0 for 0; v is less than 2^63 */
 static inline int
 bit_length(uint64 v)
 {
-	return v == 0 ? 0 : pg_leftmost_one_pos64(v) + 1;
+	return pg_leftmost_one_pos64(v << 1 | 1);
 }
 
 /* What W is counted from: z of the format description, and back */
@@ -134,7 +131,7 @@ wide_to_code(int wide, PointId self)
 static inline int
 wide_from_code(int z, PointId self)
 {
-	int			d = (z & 1) ? -(z + 1) / 2 : z / 2;
+	int			d = (z >> 1) ^ -(z & 1);
 
 	return bit_length(self) - d - 4;
 }
@@ -151,106 +148,118 @@ wide_from_code(int z, PointId self)
 typedef struct GapReader
 {
 	const uint8 *in;
-	int			last_window;	/* bit where the last window starts */
-	int			window;			/* bit where the classes' window starts */
+	uint32		last_window;	/* byte where the last window starts */
+	uint32		window;			/* byte where the classes' window starts */
 	uint64		ones;			/* its bits that are not yet read */
 	int			front;			/* first bit behind the classes read */
 	int			back;			/* first bit of the rests read */
 } GapReader;
 
 /*
- * The next class; -1 when none is left.
+ * Moves the classes' window to the first class not yet read.  Call after the
+ * header only, whose rests keep classes from reaching the end of the record.
  */
-static inline int
-read_class(GapReader *reader)
+static inline void
+move_window(GapReader *reader)
 {
-	int			one;
-	int			result;
-
-	while (unlikely(reader->ones == 0))
-	{
-		int			next = reader->window + 64;
-
-		if (next >= reader->back)
-			return -1;
-		reader->window = Min(next, reader->last_window);
-		reader->ones = load_le64(reader->in + reader->window / 8) &
-			(~UINT64CONST(0) << (next - reader->window));
-	}
-
-	one = reader->window + pg_rightmost_one_pos64(reader->ones);
-	if (one >= reader->back)
-		return -1;
-	reader->ones &= reader->ones - 1;
-	result = one - reader->front;
-	reader->front = one + 1;
-	return result;
+	reader->window = Min((uint32) reader->front >> 3, reader->last_window);
+	Assert(reader->front - (int) reader->window * 8 < 64);
+	reader->ones = load_le64(reader->in + reader->window) &
+		(~UINT64CONST(0) << (reader->front - reader->window * 8));
 }
 
 /*
- * The next rest.  When it would reach into the classes, back ends up below
- * front, for good, and the result means nothing.
+ * The next class; false when none is left.
+ */
+static inline bool
+read_class(GapReader *reader, uint32 *class)
+{
+	int			one;
+
+	while (unlikely(reader->ones == 0))
+	{
+		uint32		next = reader->window + 8;
+
+		if ((int) next * 8 >= reader->back)
+			return false;
+		reader->window = Min(next, reader->last_window);
+		reader->ones = load_le64(reader->in + reader->window) &
+			(~UINT64CONST(0) << ((next - reader->window) * 8));
+	}
+
+	one = (int) reader->window * 8 + pg_rightmost_one_pos64(reader->ones);
+	if (one >= reader->back)
+		return false;
+	reader->ones &= reader->ones - 1;
+	*class = one - reader->front;
+	reader->front = one + 1;
+	return true;
+}
+
+/*
+ * The next rest; mask has its bits.  When it reaches into the classes, back
+ * ends up below front or even below 0, which stays so, and the result means
+ * nothing.
  */
 static inline uint32
-read_rest(GapReader *reader, int nbits)
+read_rest(GapReader *reader, int nbits, uint32 mask)
 {
-	int			start;
+	uint32		window;
 
-	Assert(nbits >= 0 && nbits < 32);
 	reader->back -= nbits;
-	if (unlikely(reader->back < reader->front))
-	{
-		reader->back = -1;
-		return 0;
-	}
-	start = Min(reader->back & ~7, reader->last_window);
+	window = Min((uint32) reader->back >> 3, reader->last_window);
 
 	/* The shift is 64 at most, and then there are no bits to read */
-	return (uint32) (load_le64(reader->in + start / 8) >>
-					 ((reader->back - start) & 63)) &
-		(((uint32) 1 << nbits) - 1);
+	return (uint32) (load_le64(reader->in + window) >>
+					 ((reader->back - window * 8) & 63)) & mask;
+}
+
+static inline uint32
+bit_mask(int nbits)
+{
+	Assert(nbits >= 0 && nbits < 32);
+	return ((uint32) 1 << nbits) - 1;
 }
 
 static bool
 read_header(GapReader *reader, PointId self, GapCode *code)
 {
-	int			class;
+	uint32		class;
 
-	class = read_class(reader);
-	if (class < 0 || class > BELOW_ESCAPE)
+	if (!read_class(reader, &class) || class > BELOW_ESCAPE)
 		return false;
 	if (class < BELOW_ESCAPE)
-		code->below = 4 * class + read_rest(reader, 2);
+		code->below = 4 * class + read_rest(reader, 2, 3);
 	else
 	{
-		code->below = read_rest(reader, BELOW_ESCAPE_BITS);
+		code->below = read_rest(reader, BELOW_ESCAPE_BITS,
+								bit_mask(BELOW_ESCAPE_BITS));
 		if (code->below < BELOW_ESCAPE_MIN || code->below > GRAPH_MAX_LINKS)
 			return false;
 	}
 
-	class = read_class(reader);
-	if (class < 0 || class > WIDE_ESCAPE)
+	if (!read_class(reader, &class) || class > WIDE_ESCAPE)
 		return false;
 	if (class < WIDE_ESCAPE)
 	{
-		code->wide = wide_from_code(2 * class + read_rest(reader, 1), self);
+		code->wide = wide_from_code(2 * class + read_rest(reader, 1, 1), self);
 		if (code->wide < 0 || code->wide > WIDE_MAX)
 			return false;
 	}
 	else
 	{
-		code->wide = read_rest(reader, WIDE_ESCAPE_BITS);
+		code->wide = read_rest(reader, WIDE_ESCAPE_BITS,
+							   bit_mask(WIDE_ESCAPE_BITS));
 		if (wide_to_code(code->wide, self) < WIDE_ESCAPE_MIN)
 			return false;
 	}
 
-	class = read_class(reader);
-	if (class < 0 || class > NARROW_MAX_CLASS)
+	if (!read_class(reader, &class) || class > NARROW_MAX_CLASS)
 		return false;
 	code->narrow = NARROW_NONE;
 	if (class > 0)
 	{
-		code->narrow = 4 * (class - 1) + read_rest(reader, 2);
+		code->narrow = 4 * (class - 1) + read_rest(reader, 2, 3);
 		if (code->narrow >= code->wide)
 			return false;
 	}
@@ -258,40 +267,91 @@ read_header(GapReader *reader, PointId self, GapCode *code)
 }
 
 /*
- * Reads all gaps into gaps (room for GRAPH_MAX_LINKS); returns how many, or
- * -1 when the record is broken.  Free of branches on what a gap is, since
- * nothing foretells that.
+ * The links on one side of self, from self outwards: until there are as many
+ * as this side can have, or no class is left.  Returns how many.  *last, self
+ * at first, becomes the last link, with all its bits: the caller checks its
+ * range.
+ *
+ * Free of branches on what a gap is, since nothing foretells that.  split and
+ * below are constants: whether there are narrow gaps, and which side it is.
  */
-static int
-read_gaps(GapReader *reader, const GapCode *code, uint64 *gaps)
+static pg_attribute_always_inline int
+read_side(GapReader *reader, const GapCode *code, bool split, bool below,
+		  PointId *links, uint64 *last)
 {
-	bool		split = code->narrow != NARROW_NONE;
+	int			max = below ? code->below : GRAPH_MAX_LINKS - code->below;
+	uint64		wide_unit = (uint64) bit_mask(code->wide) + 1;
+	uint64		wide = wide_unit - 1;
+	uint64		narrow = bit_mask(split ? code->narrow : 0);
+	uint64		link = *last;
+	GapReader	r = *reader;
+	int			n;
 
-	/* Without narrow gaps, kind 0 is as good as any */
-	int			narrow = split ? code->narrow : code->wide;
-	int			nbits[2] = {code->wide, narrow};
-	uint64		wide_base = UINT64CONST(1) << narrow;
-	int			after_wide = 0;
-	int			n = 0;
-	int			class;
+	/* Number of rest bits and mask in one, so that they are chosen at once */
+	wide = wide << 8 | code->wide;
+	narrow = narrow << 8 | (split ? code->narrow : 0);
+	narrow ^= wide;
 
-	while ((class = read_class(reader)) >= 0)
+	/* Mostly saves a move in the middle, which would be a surprise */
+	move_window(&r);
+
+	for (n = 0; n < max; n++)
 	{
-		int			is_narrow;
-		uint64		base;
+		uint32		class;
+		uint64		gap;
 
-		if (n == GRAPH_MAX_LINKS)
-			return -1;
+		if (!read_class(&r, &class))
+			break;
+		if (split)
+		{
+			uint64		is_narrow = (class == 0);
+			uint64		rest = wide ^ (narrow & -is_narrow);
 
-		after_wide &= (n != code->below);
-		is_narrow = (class == after_wide);
-		base = wide_base + ((uint64) (class - (class != 0)) << code->wide);
-		base &= (uint64) is_narrow - 1;
-		gaps[n++] = base + read_rest(reader, nbits[is_narrow]);
-		after_wide = split & !is_narrow;
+			gap = (class - (class != 0)) * wide_unit +
+				read_rest(&r, (int) (rest & 0xFF), (uint32) (rest >> 8));
+		}
+		else
+			gap = class * wide_unit +
+				read_rest(&r, (int) (wide & 0xFF), (uint32) (wide >> 8));
+
+		if (below)
+		{
+			link -= gap + 1;
+			links[max - 1 - n] = (PointId) link;
+		}
+		else
+		{
+			link += gap + 1;
+			links[code->below + n] = (PointId) link;
+		}
 	}
 
-	if (reader->back < reader->front || reader->back - reader->front >= 8)
+	*reader = r;
+	*last = link;
+	return n;
+}
+
+static pg_attribute_always_inline int
+read_links(GapReader *reader, const GapCode *code, bool split, PointId self,
+		   PointId *links)
+{
+	uint64		lowest = self;
+	uint64		highest = self;
+	uint32		class;
+	int			n;
+
+	n = read_side(reader, code, split, true, links, &lowest);
+	if (n < code->below)
+		return -1;
+	n += read_side(reader, code, split, false, links, &highest);
+
+	/*
+	 * Nothing may be left.  A gap has less than 48 bits, so that the sums have
+	 * not wrapped around and it is enough to check the last ones.
+	 */
+	if (n < 1 || reader->back < reader->front ||
+		reader->back - reader->front >= 8 || read_class(reader, &class) ||
+		lowest > PG_UINT32_MAX || highest > PG_UINT32_MAX)
 		return -1;
 	return n;
 }
@@ -300,11 +360,8 @@ static int
 decode_packed(PointId self, const uint8 *in, int nbytes, PointId *links)
 {
 	uint8		padded[8] = {0};
-	uint64		gaps[GRAPH_MAX_LINKS];
 	GapReader	reader;
 	GapCode		code;
-	uint64		position;
-	int			nlinks;
 
 	reader.in = in;
 	if (nbytes < (int) sizeof(padded))
@@ -312,7 +369,7 @@ decode_packed(PointId self, const uint8 *in, int nbytes, PointId *links)
 		memcpy(padded, in, nbytes);
 		reader.in = padded;
 	}
-	reader.last_window = Max(nbytes - (int) sizeof(padded), 0) * 8;
+	reader.last_window = Max(nbytes - (int) sizeof(padded), 0);
 	reader.window = 0;
 	reader.ones = load_le64(reader.in);
 	reader.front = 0;
@@ -320,30 +377,9 @@ decode_packed(PointId self, const uint8 *in, int nbytes, PointId *links)
 
 	if (!read_header(&reader, self, &code))
 		return -1;
-	nlinks = read_gaps(&reader, &code, gaps);
-	if (nlinks < 1 || nlinks < code.below)
-		return -1;
-
-	/* A gap has less than 48 bits, so the sums need to be checked once only */
-	position = self;
-	for (int i = 0; i < code.below; i++)
-	{
-		position -= gaps[i] + 1;
-		links[code.below - 1 - i] = (PointId) position;
-	}
-	if (position > PG_UINT32_MAX)
-		return -1;
-
-	position = self;
-	for (int i = code.below; i < nlinks; i++)
-	{
-		position += gaps[i] + 1;
-		links[i] = (PointId) position;
-	}
-	if (position > PG_UINT32_MAX)
-		return -1;
-
-	return nlinks;
+	if (code.narrow == NARROW_NONE)
+		return read_links(&reader, &code, false, self, links);
+	return read_links(&reader, &code, true, self, links);
 }
 
 static int
@@ -393,7 +429,7 @@ typedef struct GapWriter
 } GapWriter;
 
 static void
-write_number(GapWriter *writer, int class, uint32 rest, int nbits)
+write_number(GapWriter *writer, uint32 class, uint32 rest, int nbits)
 {
 	uint8	   *p;
 	uint64		v;
@@ -410,39 +446,18 @@ write_number(GapWriter *writer, int class, uint32 rest, int nbits)
 }
 
 /*
- * Class of a gap, and the rest in *rest and *nbits.  *after_wide is the state
- * between gaps of one side, false at its start.
+ * Class of a gap, and how many bits its rest has.
  */
 static inline uint32
-gap_class(const GapCode *code, uint32 gap, bool *after_wide,
-		  uint32 *rest, int *nbits)
+gap_class(const GapCode *code, uint32 gap, int *nbits)
 {
-	uint32		kind;
-
 	*nbits = code->wide;
 	if (code->narrow == NARROW_NONE)
-		kind = gap >> code->wide;
-	else if (gap >> code->narrow == 0)
-	{
-		*nbits = code->narrow;
-		kind = 0;
-	}
-	else
-	{
-		gap -= (uint32) 1 << code->narrow;
-		kind = (gap >> code->wide) + 1;
-	}
-	*rest = gap & (((uint32) 1 << *nbits) - 1);
-
-	if (code->narrow != NARROW_NONE)
-	{
-		bool		is_wide = kind > 0;
-
-		if (*after_wide && kind < 2)
-			kind = 1 - kind;
-		*after_wide = is_wide;
-	}
-	return kind;
+		return gap >> code->wide;
+	if (gap >> code->narrow != 0)
+		return (gap >> code->wide) + 1;
+	*nbits = code->narrow;
+	return 0;
 }
 
 /*
@@ -452,7 +467,6 @@ static uint64
 code_size(const GapCode *code, PointId self, const uint32 *gaps, int n)
 {
 	int			z = wide_to_code(code->wide, self);
-	bool		after_wide = false;
 	uint64		size;
 
 	size = code->below < BELOW_ESCAPE_MIN ? code->below / 4 + 1 + 2 :
@@ -463,13 +477,9 @@ code_size(const GapCode *code, PointId self, const uint32 *gaps, int n)
 
 	for (int i = 0; i < n; i++)
 	{
-		uint32		rest;
 		int			nbits;
 
-		if (i == code->below)
-			after_wide = false;
-		size += (uint64) gap_class(code, gaps[i], &after_wide, &rest,
-								   &nbits) + 1;
+		size += gap_class(code, gaps[i], &nbits) + 1;
 		size += nbits;
 	}
 	return size;
@@ -477,7 +487,7 @@ code_size(const GapCode *code, PointId self, const uint32 *gaps, int n)
 
 /*
  * Finds the best W for the code's N: the size has one minimum, near the
- * binary logarithm of the wide gaps' mean.
+ * binary logarithm of the wide gaps' mean.  Returns the size in bits.
  */
 static uint64
 choose_wide(GapCode *code, PointId self, const uint32 *gaps, int n,
@@ -493,13 +503,13 @@ choose_wide(GapCode *code, PointId self, const uint32 *gaps, int n,
 
 	for (int step = -1; step <= 1; step += 2)
 	{
-		int			wide = best_wide;
+		int			start = best_wide;
 
-		while (wide + step >= lowest && wide + step <= WIDE_MAX)
+		for (int wide = start + step; wide >= lowest && wide <= WIDE_MAX;
+			 wide += step)
 		{
 			uint64		size;
 
-			wide += step;
 			code->wide = wide;
 			size = code_size(code, self, gaps, n);
 			if (size >= best)
@@ -507,6 +517,8 @@ choose_wide(GapCode *code, PointId self, const uint32 *gaps, int n,
 			best = size;
 			best_wide = wide;
 		}
+		if (best_wide != start)
+			break;
 	}
 
 	code->wide = best_wide;
@@ -516,46 +528,71 @@ choose_wide(GapCode *code, PointId self, const uint32 *gaps, int n,
 /*
  * Finds parameters for the gaps; code->below is set already.  Returns the
  * size in bits.
+ *
+ * What an N would give is first estimated from how many gaps there are of
+ * each bit length, and from their sums; then the N that promises most is
+ * compared with no N at all, by true size.
  */
 static uint64
 choose_code(GapCode *code, PointId self, const uint32 *gaps, int n)
 {
-	GapCode		candidate = *code;
+	GapCode		split = *code;
+	uint16		count[33] = {0};
+	uint64		sum[33] = {0};
+	uint64		total = 0;
+	uint64		wide_sum;
+	uint64		wide_mean = 0;
+	int			nwide = n;
+	uint64		best_estimate = PG_UINT64_MAX;
 	uint64		best;
 	uint64		size;
-	uint64		sum = 0;
-	int			nnarrow = 0;
 
 	for (int i = 0; i < n; i++)
-		sum += gaps[i];
-	code->narrow = NARROW_NONE;
-	best = choose_wide(code, self, gaps, n, sum / n);
+	{
+		int			length = bit_length(gaps[i]);
 
+		count[length]++;
+		sum[length] += gaps[i];
+		total += gaps[i];
+	}
+
+	code->narrow = NARROW_NONE;
+	best = choose_wide(code, self, gaps, n, total / n);
+
+	wide_sum = total;
 	for (int narrow = 0; narrow <= NARROW_TRY_MAX; narrow++)
 	{
-		uint64		wide_sum = 0;
-		int			nwide = 0;
+		uint64		mean;
+		int			wide;
 
-		for (int i = 0; i < n; i++)
-		{
-			if (gaps[i] >> narrow != 0)
-			{
-				wide_sum += gaps[i] - ((uint32) 1 << narrow);
-				nwide++;
-			}
-		}
+		/* Narrow gaps are those of at most this bit length */
+		if (count[narrow] == 0)
+			continue;
+		wide_sum -= sum[narrow];
+		nwide -= count[narrow];
 		if (nwide == 0)
 			break;
-		if (n - nwide == nnarrow)
-			continue;			/* the same gaps, with more bits */
-		nnarrow = n - nwide;
 
-		candidate.narrow = narrow;
-		size = choose_wide(&candidate, self, gaps, n, wide_sum / nwide);
+		/* Rounding down in each wide gap's kind saves a half on average */
+		mean = wide_sum / nwide;
+		wide = bit_length(mean) - 1;
+		size = narrow / 4 + (uint64) (n - nwide) * (narrow + 1) +
+			(uint64) nwide * (wide + 2) + (wide_sum >> wide) - nwide / 2;
+		if (size < best_estimate)
+		{
+			best_estimate = size;
+			split.narrow = narrow;
+			wide_mean = mean;
+		}
+	}
+
+	if (best_estimate != PG_UINT64_MAX)
+	{
+		size = choose_wide(&split, self, gaps, n, wide_mean);
 		if (size < best)
 		{
 			best = size;
-			*code = candidate;
+			*code = split;
 		}
 	}
 	return best;
@@ -591,7 +628,6 @@ encode_packed(PointId self, const PointId *links, int nlinks, uint8 *out)
 	uint32		gaps[GRAPH_MAX_LINKS];
 	GapCode		code = {0};
 	GapWriter	writer;
-	bool		after_wide = false;
 	uint64		nbits;
 	int			nbytes;
 
@@ -617,14 +653,11 @@ encode_packed(PointId self, const PointId *links, int nlinks, uint8 *out)
 	write_header(&writer, &code, self);
 	for (int i = 0; i < nlinks; i++)
 	{
-		uint32		class;
-		uint32		rest;
 		int			rest_bits;
+		uint32		class = gap_class(&code, gaps[i], &rest_bits);
 
-		if (i == code.below)
-			after_wide = false;
-		class = gap_class(&code, gaps[i], &after_wide, &rest, &rest_bits);
-		write_number(&writer, (int) class, rest, rest_bits);
+		write_number(&writer, class, gaps[i] & bit_mask(rest_bits),
+					 rest_bits);
 	}
 	return nbytes;
 }
