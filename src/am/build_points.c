@@ -3,8 +3,8 @@
  * build_points.c
  *	  The coded vectors of a build, in memory.
  *
- * Points live in chunks of POINTS_PER_CHUNK, so that nothing is copied as
- * their number grows.  Within a chunk codes, factors and TIDs have arrays of
+ * Points live in chunks of one size, so that nothing is copied as their
+ * number grows.  Within a chunk codes, factors and TIDs have arrays of
  * their own; a code and its refinement are neighbours, since the builder
  * reads both.
  *
@@ -19,8 +19,10 @@
 #include "compat.h"
 #include "utils/memutils.h"
 
-#define CHUNK_BITS			12
-#define POINTS_PER_CHUNK	(1 << CHUNK_BITS)
+/* A chunk has a power of two of points: the most that fit, within limits */
+#define CHUNK_SIZE			(512 * 1024)
+#define MAX_CHUNK_BITS		12
+
 #define CACHE_LINE			64
 
 typedef struct Chunk
@@ -57,6 +59,7 @@ struct BuildPoints
 	int			nfactors;		/* with those of the refinement */
 	Chunk	   *chunks;
 	uint32		nchunks;
+	int			chunk_bits;		/* log2 of the points per chunk */
 	PointId		npoints;
 	seen_hash  *seen;
 	DuplicateRow *duplicates;
@@ -75,18 +78,37 @@ store_points(GraphStore *store)
 	return (BuildPoints *) store;
 }
 
+static inline uint32
+points_per_chunk(const BuildPoints *points)
+{
+	return (uint32) 1 << points->chunk_bits;
+}
+
+static inline const Chunk *
+point_chunk(const BuildPoints *points, PointId point)
+{
+	return &points->chunks[point >> points->chunk_bits];
+}
+
+/* Number of a point within its chunk */
+static inline uint32
+point_index(const BuildPoints *points, PointId point)
+{
+	return point & (points_per_chunk(points) - 1);
+}
+
 static inline uint8 *
 point_code(const BuildPoints *points, PointId point)
 {
-	return points->chunks[point >> CHUNK_BITS].codes +
-		(point & (POINTS_PER_CHUNK - 1)) * points->code_stride;
+	return point_chunk(points, point)->codes +
+		point_index(points, point) * points->code_stride;
 }
 
 static inline float *
 point_factors(const BuildPoints *points, PointId point)
 {
-	return points->chunks[point >> CHUNK_BITS].factors +
-		(point & (POINTS_PER_CHUNK - 1)) * points->nfactors;
+	return point_chunk(points, point)->factors +
+		point_index(points, point) * points->nfactors;
 }
 
 /*-------------------------------------------------------------------------
@@ -175,6 +197,16 @@ build_points_store(BuildPoints *points)
  * Loading
  *-------------------------------------------------------------------------
  */
+static int
+choose_chunk_bits(Size code_stride)
+{
+	int			bits = MAX_CHUNK_BITS;
+
+	while (bits > 0 && (code_stride << bits) > CHUNK_SIZE)
+		bits--;
+	return bits;
+}
+
 BuildPoints *
 build_points_create(Quantizer *quantizer)
 {
@@ -184,6 +216,7 @@ build_points_create(Quantizer *quantizer)
 	points->store.score_between = points_score_between;
 	points->quantizer = quantizer;
 	points->code_stride = quantizer->code_size + quantizer->refine_size;
+	points->chunk_bits = choose_chunk_bits(points->code_stride);
 	points->nfactors = quantizer->nfactors + quantizer->nrefine_factors;
 	points->seen = seen_create(CurrentMemoryContext, 1024, NULL);
 	points->code = palloc(points->code_stride);
@@ -197,6 +230,7 @@ build_points_create(Quantizer *quantizer)
 static void
 add_chunk(BuildPoints *points)
 {
+	Size		npoints = points_per_chunk(points);
 	Chunk	   *chunk;
 	char	   *codes;
 
@@ -206,12 +240,11 @@ add_chunk(BuildPoints *points)
 		points->chunks = repalloc_huge(points->chunks,
 									   (points->nchunks + 1) * sizeof(Chunk));
 	chunk = &points->chunks[points->nchunks++];
-	codes = palloc_extended(POINTS_PER_CHUNK * points->code_stride +
-							CACHE_LINE, MCXT_ALLOC_HUGE);
+	codes = palloc_extended(npoints * points->code_stride + CACHE_LINE,
+							MCXT_ALLOC_HUGE);
 	chunk->codes = (uint8 *) TYPEALIGN(CACHE_LINE, codes);
-	chunk->factors = palloc((POINTS_PER_CHUNK * points->nfactors + 1) *
-							sizeof(float));
-	chunk->tids = palloc(POINTS_PER_CHUNK * sizeof(ItemPointerData));
+	chunk->factors = palloc((npoints * points->nfactors + 1) * sizeof(float));
+	chunk->tids = palloc(npoints * sizeof(ItemPointerData));
 }
 
 static void
@@ -234,13 +267,12 @@ add_point(BuildPoints *points, ItemPointer tid)
 {
 	PointId		point = points->npoints;
 
-	if (point >> CHUNK_BITS == points->nchunks)
+	if (point >> points->chunk_bits == points->nchunks)
 		add_chunk(points);
 	memcpy(point_code(points, point), points->code, points->code_stride);
 	memcpy(point_factors(points, point), points->factors,
 		   points->nfactors * sizeof(float));
-	points->chunks[point >> CHUNK_BITS].tids[point & (POINTS_PER_CHUNK - 1)] =
-		*tid;
+	point_chunk(points, point)->tids[point_index(points, point)] = *tid;
 	points->npoints++;
 }
 
@@ -318,7 +350,7 @@ build_points_bytes_per_point(const Quantizer *quantizer)
 Size
 build_points_memory(const BuildPoints *points)
 {
-	Size		bytes = (Size) (points->nchunks * POINTS_PER_CHUNK *
+	Size		bytes = (Size) (points->nchunks * points_per_chunk(points) *
 								build_points_bytes_per_point(points->quantizer));
 
 	if (points->seen != NULL)
@@ -353,8 +385,7 @@ build_points_refine_factors(const BuildPoints *points, PointId point)
 ItemPointerData
 build_points_tid(const BuildPoints *points, PointId point)
 {
-	return points->chunks[point >> CHUNK_BITS].tids[point &
-													(POINTS_PER_CHUNK - 1)];
+	return point_chunk(points, point)->tids[point_index(points, point)];
 }
 
 const DuplicateRow *
