@@ -18,7 +18,7 @@
 /* Values are stored on disk. */
 typedef enum LinkFormat
 {
-	LINK_FORMAT_PLAIN = 1,		/* count and uint32 links, ascending */
+	LINK_FORMAT_PLAIN = 1,		/* uint32 links, ascending */
 	LINK_FORMAT_PACKED = 2		/* ascending, delta-coded, bit-packed */
 } LinkFormat;
 
