@@ -9,13 +9,13 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
+#include "access/relation.h"
 #include "access/xlog.h"
 #include "am/hnsw.h"
 #include "compat.h"
 #include "inspect/inspect.h"
 
-/* An index whose blocks this session may read now */
+/* The blocks of the index are there, and this session can read them. */
 static void
 require_readable(Relation index)
 {
@@ -45,10 +45,11 @@ require_readable(Relation index)
 Relation
 inspect_open(Oid relid)
 {
-	Relation	index = index_open(relid, AccessShareLock);
+	Relation	index = relation_open(relid, AccessShareLock);
 
 	/* an access method may have any name, but only ours builds like this */
 	if (index->rd_rel->relkind != RELKIND_INDEX ||
+		index->rd_indam == NULL ||
 		index->rd_indam->ambuild != hnsw_build)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
