@@ -4,7 +4,7 @@
  *	  The numbers that encoding and estimating must agree on.  Private to
  *	  src/quantize; changing any of them changes what codes on disk mean.
  *
- * An 8-bit code u of 0..255 stands for the coordinate y = u - 128 in units
+ * An 8-bit code u of 1..255 stands for the coordinate y = u - 128 in units
  * of the vector's step.  QUANTIZER_8 uses it as is.  QUANTIZER_4 keeps u >> 4
  * as the navigation code and u & 15 as the refinement; the navigation code
  * alone stands for the middle of its sixteen values of u, which in units of

@@ -18,7 +18,6 @@
  */
 #include "portable.h"
 
-#include <float.h>
 #include <math.h>
 
 #include "distance/distance.h"
@@ -33,22 +32,30 @@
 #define MAX_SAFE_NORM_SQ	(MAX_NORM * MAX_NORM)
 
 /*
- * The navigation step in units of sigma = |r| / sqrt(coded_dim), at most, and
- * how many such steps the codes reach to either side.  A rotated vector is
- * nearly Gaussian, so 0.334 would give 4 bits alone the least error, but it
- * clips so much that refinement to 8 bits would gain little.  Measured on
- * HOG descriptors of 768 dimensions, error of navigation and refined
- * estimates: 0.40 gives 0.00410 and 0.00063, 0.45 0.00429 and 0.00044, 0.50
- * 0.00435 and 0.00040.
+ * Steps from 0 to the largest coordinate of a vector, of points and queries
+ * alike.  No code is ever clipped.
+ *
+ * For 4 bits alone a step of 0.334 sigma, sigma = |r| / sqrt(coded_dim), has
+ * the least error, and the one that this makes of a rotated vector of some
+ * hundred dimensions is 0.35 to 0.5 sigma.  But what a smaller one clips,
+ * refinement cannot bring back, it is the same coordinates for points near
+ * each other, and no error bound made of the factors knows of it.  Measured
+ * on HOG descriptors of 768 dimensions, relative error of navigation and
+ * refined estimates: step at most 0.40 sigma 0.00410 and 0.00061, 0.45 sigma
+ * 0.00430 and 0.00044, any 0.00437 and 0.00039, which is that of
+ * QUANTIZER_8; recall of navigation is the same within its noise.
  */
-#define NAVIGATION_STEP		0.45f
-#define NAVIGATION_REACH	8.0f
+#define LARGEST_CODE		127.0f
 
 typedef struct Residual
 {
 	float	   *values;			/* coded_dim rotated coordinates, ... */
 	float		norm_sq;		/* ... their squared norm, ... */
 	float		unit;			/* ... and what to multiply them by */
+	float		largest;		/* magnitude of a value */
+	float		steps_per_unit; /* of codes; 0 for the residual 0, whose codes
+								 * then all come out as the centre and whose
+								 * factors as 0 */
 	float		centroid_product;	/* IP: <x - c, c> */
 } Residual;
 
@@ -64,9 +71,9 @@ norm_sq_double(const float *x, int n)
 
 /* False for NaN, too */
 static bool
-is_safe(float norm_sq)
+is_safe(float value)
 {
-	return norm_sq >= MIN_SAFE_NORM_SQ && norm_sq <= MAX_SAFE_NORM_SQ;
+	return value >= MIN_SAFE_NORM_SQ && value <= MAX_SAFE_NORM_SQ;
 }
 
 static double
@@ -135,33 +142,6 @@ unit_residual(const Quantizer *quantizer, const float *vector, double scale,
 	residual->unit = (float) Min(norm, MAX_NORM);
 }
 
-/* Computes the residual of vector in the quantizer's scratch space. */
-static void
-make_residual(Quantizer *quantizer, const float *vector, Residual *residual)
-{
-	int			dim = quantizer->dim;
-	float	   *values = quantizer->scratch;
-	double		scale = metric_scale(quantizer, vector);
-
-	scale_and_subtract(values, vector, (float) scale, quantizer->centroid,
-					   dim);
-	residual->values = values;
-	residual->norm_sq = distance_kernels->inner_product_f32(values, values,
-															dim);
-	residual->unit = 1;
-	if (!is_safe(residual->norm_sq) || !is_safe((float) scale))
-		unit_residual(quantizer, vector, scale, residual);
-
-	residual->centroid_product = 0;
-	if (quantizer->metric == HNSW_METRIC_IP)
-		residual->centroid_product = residual->unit *
-			distance_kernels->inner_product_f32(values, quantizer->centroid,
-												dim);
-
-	memset(values + dim, 0, sizeof(float) * (quantizer->coded_dim - dim));
-	rotation_apply(quantizer->rotation, values);
-}
-
 static float
 largest_magnitude(const float *x, int n)
 {
@@ -182,6 +162,39 @@ largest_magnitude(const float *x, int n)
 	return largest;
 }
 
+/* Computes the residual of vector in the quantizer's scratch space. */
+static void
+make_residual(Quantizer *quantizer, const float *vector, Residual *residual)
+{
+	int			dim = quantizer->dim;
+	float	   *values = quantizer->scratch;
+	double		scale = metric_scale(quantizer, vector);
+
+	scale_and_subtract(values, vector, (float) scale, quantizer->centroid,
+					   dim);
+	residual->values = values;
+	residual->norm_sq = distance_kernels->inner_product_f32(values, values,
+															dim);
+	residual->unit = 1;
+
+	/* a scale out of bounds has made nonsense of the values */
+	if (!is_safe(residual->norm_sq) || !is_safe((float) scale))
+		unit_residual(quantizer, vector, scale, residual);
+
+	residual->centroid_product = 0;
+	if (quantizer->metric == HNSW_METRIC_IP)
+		residual->centroid_product = residual->unit *
+			distance_kernels->inner_product_f32(values, quantizer->centroid,
+												dim);
+
+	memset(values + dim, 0, sizeof(float) * (quantizer->coded_dim - dim));
+	rotation_apply(quantizer->rotation, values);
+
+	residual->largest = largest_magnitude(values, quantizer->coded_dim);
+	residual->steps_per_unit = residual->largest > 0 ?
+		LARGEST_CODE / residual->largest : 0;
+}
+
 static float
 sum_lanes(const float *lanes)
 {
@@ -192,9 +205,14 @@ sum_lanes(const float *lanes)
 	return sum;
 }
 
-/*
- * Codes of n coordinates of at most 127 steps each; returns <x, y>.
- */
+/* The code of a coordinate of so many steps, -127 to 127 of them. */
+static inline int
+code_of_steps(float steps)
+{
+	return (int) (steps + (CODE_CENTRE + 0.5f));
+}
+
+/* Codes of n coordinates; returns <x, y>. */
 static float
 encode_8(const float *pg_restrict x, int n, float steps_per_unit,
 		 uint8 *pg_restrict code)
@@ -205,8 +223,7 @@ encode_8(const float *pg_restrict x, int n, float steps_per_unit,
 	{
 		for (int j = 0; j < RUN; j++)
 		{
-			int			u = (int) (x[i + j] * steps_per_unit +
-								   (CODE_CENTRE + 0.5f));
+			int			u = code_of_steps(x[i + j] * steps_per_unit);
 
 			code[i + j] = (uint8) u;
 			lanes[j] += x[i + j] * (float) (u - CODE_CENTRE);
@@ -218,19 +235,22 @@ encode_8(const float *pg_restrict x, int n, float steps_per_unit,
 /* What encode_4 adds up: <x, y> of the navigation and of the full codes */
 typedef struct SplitProducts
 {
-	float		navigation;
-	float		full;
+	float		navigation[RUN];
+	float		full[RUN];
 } SplitProducts;
 
-/* The 8-bit code of x steps, clipped to the codes there are. */
-static inline int
-clipped_code(float steps)
+/* One run of full codes, and what it adds to the products. */
+static inline void
+encode_run(const float *pg_restrict x, float steps_per_unit,
+		   int *pg_restrict u, SplitProducts *pg_restrict products)
 {
-	float		u = steps + (CODE_CENTRE + 0.5f);
-
-	u = u < 0.0f ? 0.0f : u;
-	u = u > 255.5f ? 255.5f : u;
-	return (int) u;
+	for (int j = 0; j < RUN; j++)
+		u[j] = code_of_steps(x[j] * steps_per_unit);
+	for (int j = 0; j < RUN; j++)
+		products->full[j] += x[j] * (float) (u[j] - CODE_CENTRE);
+	for (int j = 0; j < RUN; j++)
+		products->navigation[j] += x[j] *
+			((float) (u[j] >> 4) - NAVIGATION_CENTRE);
 }
 
 /* Navigation and refinement codes of n coordinates, n / 2 bytes each. */
@@ -239,31 +259,21 @@ encode_4(const float *x, int n, float steps_per_unit,
 		 uint8 *pg_restrict code, uint8 *pg_restrict refine)
 {
 	int			half = n / 2;
-	const float *pg_restrict low = x;
-	const float *pg_restrict high = x + half;
-	float		navigation[RUN] = {0};
-	float		full[RUN] = {0};
-	SplitProducts products;
+	SplitProducts products = {{0}, {0}};
 
 	for (int i = 0; i < half; i += RUN)
 	{
-		for (int j = 0; j < RUN; j++)
-		{
-			float		a = low[i + j];
-			float		b = high[i + j];
-			int			ua = clipped_code(a * steps_per_unit);
-			int			ub = clipped_code(b * steps_per_unit);
+		int			low[RUN];
+		int			high[RUN];
 
-			code[i + j] = (uint8) ((ua >> 4) | (ub & 0xF0));
-			refine[i + j] = (uint8) ((ua & 0x0F) | ((ub & 0x0F) << 4));
-			full[j] += a * (float) (ua - CODE_CENTRE) +
-				b * (float) (ub - CODE_CENTRE);
-			navigation[j] += a * ((float) (ua >> 4) - NAVIGATION_CENTRE) +
-				b * ((float) (ub >> 4) - NAVIGATION_CENTRE);
-		}
+		encode_run(x + i, steps_per_unit, low, &products);
+		encode_run(x + half + i, steps_per_unit, high, &products);
+		for (int j = 0; j < RUN; j++)
+			code[i + j] = (uint8) ((low[j] >> 4) | (high[j] & 0xF0));
+		for (int j = 0; j < RUN; j++)
+			refine[i + j] = (uint8) ((low[j] & 0x0F) |
+									 ((high[j] & 0x0F) << 4));
 	}
-	products.navigation = sum_lanes(navigation);
-	products.full = sum_lanes(full);
 	return products;
 }
 
@@ -273,49 +283,33 @@ delta_factor(const Residual *residual, float product)
 	return product > 0 ? residual->norm_sq / product * residual->unit : 0;
 }
 
-/* Steps of the full code per unit of the residual. */
-static float
-split_steps_per_unit(const Quantizer *quantizer, const Residual *residual)
-{
-	int			n = quantizer->coded_dim;
-	float		sigma = sqrtf(residual->norm_sq / n);
-	float		fitting = largest_magnitude(residual->values, n) /
-	NAVIGATION_REACH;
-
-	return 16.0f / Min(NAVIGATION_STEP * sigma, fitting);
-}
-
-/*
- * A residual of zero needs no case of its own but for the step: every code
- * comes out as the centre, and every factor as 0.
- */
 static void
 encode_rotated(Quantizer *quantizer, const float *vector, uint8 *code,
 			   float *factors, uint8 *refine, float *refine_factors)
 {
 	int			n = quantizer->coded_dim;
 	Residual	residual;
-	float		steps = 0;
+	float		steps_per_unit;
 
 	make_residual(quantizer, vector, &residual);
+	steps_per_unit = residual.steps_per_unit;
 
 	if (quantizer->kind == QUANTIZER_8)
 	{
-		if (residual.norm_sq > 0)
-			steps = 127.0f / largest_magnitude(residual.values, n);
-		factors[FACTOR_DELTA] =
-			delta_factor(&residual,
-						 encode_8(residual.values, n, steps, code));
+		float		product = encode_8(residual.values, n, steps_per_unit,
+									   code);
+
+		factors[FACTOR_DELTA] = delta_factor(&residual, product);
 	}
 	else
 	{
-		SplitProducts products;
+		SplitProducts products = encode_4(residual.values, n, steps_per_unit,
+										  code, refine);
 
-		if (residual.norm_sq > 0)
-			steps = split_steps_per_unit(quantizer, &residual);
-		products = encode_4(residual.values, n, steps, code, refine);
-		factors[FACTOR_DELTA] = delta_factor(&residual, products.navigation);
-		refine_factors[FACTOR_DELTA] = delta_factor(&residual, products.full);
+		factors[FACTOR_DELTA] =
+			delta_factor(&residual, sum_lanes(products.navigation));
+		refine_factors[FACTOR_DELTA] =
+			delta_factor(&residual, sum_lanes(products.full));
 	}
 
 	factors[FACTOR_NORM_SQ] = residual.norm_sq * residual.unit *
@@ -355,14 +349,13 @@ make_values(const Quantizer *quantizer, const float *vector, float *values)
 	return (float) norm_sq;
 }
 
-/* codes are bytes of no alignment, hence the scratch space between */
 static void
-encode_float(Quantizer *quantizer, const float *vector, uint8 *code,
+encode_float(const Quantizer *quantizer, const float *vector, uint8 *code,
 			 float *factors)
 {
-	float		norm_sq = make_values(quantizer, vector, quantizer->scratch);
+	float		norm_sq = make_values(quantizer, vector,
+									  (float *) (void *) code);
 
-	memcpy(code, quantizer->scratch, quantizer->code_size);
 	if (quantizer->metric == HNSW_METRIC_IP)
 		factors[FACTOR_FLOAT_NORM_SQ] = norm_sq;
 }
@@ -414,7 +407,7 @@ quantizer_encode(Quantizer *quantizer, const float *vector, uint8 *code,
 	}
 }
 
-/* Query codes of n coordinates of at most 127 steps; returns their sum. */
+/* Query codes of n coordinates; returns their sum. */
 static int
 quantize_query(const float *pg_restrict x, int n, float steps_per_unit,
 			   int8 *pg_restrict codes)
@@ -426,8 +419,8 @@ quantize_query(const float *pg_restrict x, int n, float steps_per_unit,
 	{
 		for (int j = 0; j < RUN; j++)
 		{
-			int			v = (int) (x[i + j] * steps_per_unit +
-								   (CODE_CENTRE + 0.5f)) - CODE_CENTRE;
+			int			v = code_of_steps(x[i + j] * steps_per_unit) -
+			CODE_CENTRE;
 
 			codes[i + j] = (int8) v;
 			lanes[j] += v;
@@ -443,7 +436,6 @@ quantizer_prepare_query(Quantizer *quantizer, const float *vector,
 						QuantizedQuery *query)
 {
 	Residual	residual;
-	float		largest;
 
 	query->as_point = false;
 	query->lift = 0;
@@ -454,11 +446,9 @@ quantizer_prepare_query(Quantizer *quantizer, const float *vector,
 	}
 
 	make_residual(quantizer, vector, &residual);
-	largest = largest_magnitude(residual.values, quantizer->coded_dim);
 	query->code_sum = quantize_query(residual.values, quantizer->coded_dim,
-									 largest > 0 ? 127.0f / largest : 0,
-									 query->codes);
-	query->scale = largest / 127.0f * residual.unit;
+									 residual.steps_per_unit, query->codes);
+	query->scale = residual.largest / LARGEST_CODE * residual.unit;
 	query->norm_sq = residual.norm_sq * residual.unit * residual.unit;
 	query->ip_offset = residual.centroid_product +
 		quantizer->centroid_norm_sq;

@@ -22,9 +22,6 @@
 #include "distance/distance.h"
 #include "quantize/codes.h"
 
-/* Refined error with clipping over that without (NAVIGATION_STEP 0.45) */
-#define CLIPPING_ERROR 1.15f
-
 /*
  * The coordinate that lifts a point onto the sphere of max_norm_sq.  The
  * sphere is never larger than what keys can be computed on.
@@ -128,6 +125,14 @@ partial_nibbles(const QuantizedQuery *query, const uint8 *code_piece,
 	return (float) distance_kernels->dot_u4_s8(code_piece, low, high, nbytes);
 }
 
+static inline float
+partial_bytes(const QuantizedQuery *query, const uint8 *code_piece,
+			  int offset, int nbytes)
+{
+	return (float) distance_kernels->dot_u8_s8(code_piece,
+											   query->codes + offset, nbytes);
+}
+
 float
 quantizer_partial(const QuantizedQuery *query, const uint8 *code_piece,
 				  int offset, int nbytes, const float *factors)
@@ -137,9 +142,7 @@ quantizer_partial(const QuantizedQuery *query, const uint8 *code_piece,
 		case QUANTIZER_4:
 			return partial_nibbles(query, code_piece, offset, nbytes);
 		case QUANTIZER_8:
-			return (float) distance_kernels->dot_u8_s8(code_piece,
-													   query->codes + offset,
-													   nbytes);
+			return partial_bytes(query, code_piece, offset, nbytes);
 		case QUANTIZER_FLOAT:
 			return partial_float(query, code_piece, offset, nbytes);
 		case QUANTIZER_LINEAR8:
@@ -171,36 +174,30 @@ quantizer_finish(const QuantizedQuery *query, float sum,
 	return sum;
 }
 
-/* partial and finish in one; the compiler merges their switches */
+/* The same as partial and finish, with one switch for the rotated kinds. */
 float
 quantizer_score(const QuantizedQuery *query, const uint8 *code,
 				const float *factors)
 {
-	const Quantizer *quantizer = query->quantizer;
+	int			nbytes = query->quantizer->code_size;
+	float		sum;
 
-	switch (quantizer->kind)
+	switch (query->quantizer->kind)
 	{
 		case QUANTIZER_4:
-			return finish_rotated(query,
-								  partial_nibbles(query, code, 0,
-												  quantizer->code_size),
-								  NAVIGATION_CENTRE, factors[FACTOR_DELTA],
-								  factors);
+			sum = partial_nibbles(query, code, 0, nbytes);
+			return finish_rotated(query, sum, NAVIGATION_CENTRE,
+								  factors[FACTOR_DELTA], factors);
 		case QUANTIZER_8:
-			return finish_rotated(query,
-								  distance_kernels->dot_u8_s8(code,
-															  query->codes,
-															  quantizer->code_size),
-								  CODE_CENTRE, factors[FACTOR_DELTA],
-								  factors);
+			sum = partial_bytes(query, code, 0, nbytes);
+			return finish_rotated(query, sum, CODE_CENTRE,
+								  factors[FACTOR_DELTA], factors);
 		case QUANTIZER_FLOAT:
 		case QUANTIZER_LINEAR8:
 			break;
 	}
-	return quantizer_finish(query,
-							quantizer_partial(query, code, 0,
-											  quantizer->code_size, factors),
-							factors);
+	sum = quantizer_partial(query, code, 0, nbytes, factors);
+	return quantizer_finish(query, sum, factors);
 }
 
 float
@@ -235,9 +232,11 @@ join_nibbles(const uint8 *code, const uint8 *refine, int nbytes, int8 *codes)
 	for (int i = 0; i < nbytes; i++)
 	{
 		int			lo = refine != NULL ? refine[i] : 0x88;
-		int			a = (((code[i] & 0x0F) << 4) | (lo & 0x0F)) - CODE_CENTRE;
-		int			b = ((code[i] & 0xF0) | (lo >> 4)) - CODE_CENTRE;
+		int			a = ((code[i] << 4) & 0xF0) | (lo & 0x0F);
+		int			b = (code[i] & 0xF0) | (lo >> 4);
 
+		a -= CODE_CENTRE;
+		b -= CODE_CENTRE;
 		codes[i] = (int8) a;
 		codes[i + nbytes] = (int8) b;
 		sum += a + b;
@@ -304,18 +303,17 @@ quantizer_point_as_query(const Quantizer *quantizer, const uint8 *code,
  * of delta and in a random direction, so <e, q'> has the variance
  * |q'|^2 |e|^2 / (D - 1) with |e|^2 = D delta^2 / 12.  The error scales are
  * what of that depends on the query alone.  Sixteen steps of the refined
- * code are one of the navigation code; clipping, which does not show beside
- * the error of 4 bits, adds to that of 8.
+ * code are one of the navigation code.
  */
 void
 quantizer_set_error_scales(QuantizedQuery *query)
 {
 	float		d = query->quantizer->coded_dim;
 
-	query->error_scale = sqrtf(query->norm_sq * d / (12 * (d - 1)));
+	query->error_scale = sqrtf(query->norm_sq * (d / (12 * (d - 1))));
 	query->refined_error_scale = query->error_scale;
 	if (query->quantizer->refine_size > 0)
-		query->refined_error_scale *= CLIPPING_ERROR / 16;
+		query->refined_error_scale /= 16;
 }
 
 /*
@@ -325,15 +323,16 @@ quantizer_set_error_scales(QuantizedQuery *query)
 static float
 rotated_error(const QuantizedQuery *query, const float *factors, bool refined)
 {
-	float		code_error = factors[FACTOR_DELTA] *
+	/* squares of what float32 just holds */
+	double		code_error = factors[FACTOR_DELTA] *
 	(refined ? query->refined_error_scale : query->error_scale);
-	float		query_error = 0;
+	double		query_error = 0;
 	float		error;
 
 	if (!query->as_point)
 		query_error = query->scale *
 			sqrtf(factors[FACTOR_NORM_SQ] * (1.0f / 12));
-	error = sqrtf(code_error * code_error + query_error * query_error);
+	error = (float) sqrt(code_error * code_error + query_error * query_error);
 
 	/* squared distances hold the product twice */
 	if (query->quantizer->metric == HNSW_METRIC_IP && !query->as_point)

@@ -31,6 +31,8 @@ static void
 set_sizes(Quantizer *quantizer)
 {
 	bool		is_ip = quantizer->metric == HNSW_METRIC_IP;
+	int			rotated_factors = is_ip ? FACTOR_CENTROID + 1 :
+	FACTOR_NORM_SQ + 1;
 
 	quantizer->coded_dim = quantizer_is_rotated(quantizer) ?
 		(int) TYPEALIGN(16, quantizer->dim) : quantizer->dim;
@@ -47,11 +49,11 @@ set_sizes(Quantizer *quantizer)
 			break;
 		case QUANTIZER_8:
 			quantizer->code_size = quantizer->coded_dim;
-			quantizer->nfactors = is_ip ? FACTOR_CENTROID + 1 : FACTOR_NORM_SQ + 1;
+			quantizer->nfactors = rotated_factors;
 			break;
 		case QUANTIZER_4:
 			quantizer->code_size = quantizer->coded_dim / 2;
-			quantizer->nfactors = is_ip ? FACTOR_CENTROID + 1 : FACTOR_NORM_SQ + 1;
+			quantizer->nfactors = rotated_factors;
 			quantizer->refine_size = quantizer->coded_dim / 2;
 			quantizer->nrefine_factors = 1;
 			break;
@@ -98,7 +100,7 @@ quantizer_create(QuantizerKind kind, HnswMetric metric, int dim, uint64 seed,
 	set_sizes(quantizer);
 
 	quantizer->centroid = palloc0(sizeof(float) * dim);
-	quantizer->scratch = palloc(sizeof(float) * (quantizer->coded_dim + dim));
+	quantizer->scratch = palloc(sizeof(float) * quantizer->coded_dim);
 	if (quantizer_is_rotated(quantizer))
 	{
 		quantizer->rotation = rotation_create(quantizer->coded_dim, seed);

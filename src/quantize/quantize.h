@@ -12,7 +12,8 @@
  * Rotated kinds (8 and 4) follow RaBitQ (arXiv 2405.12497 and 2409.09913):
  * r = P(x - c) with P a random orthogonal transform and c the centroid; the
  * code holds round(r / step), the factor delta = |r|^2 / <r, y> makes
- * delta * <y, P(q - c)> an unbiased estimate of <r, P(q - c)>.
+ * delta * <y, P(q - c)> an unbiased estimate of <r, P(q - c)>.  The step of a
+ * vector is its largest coordinate / 127, so nothing is clipped.
  *
  * src/quantize/quantize.h
  *
@@ -63,8 +64,9 @@ typedef struct Quantizer
 	uint64		seed;			/* of the rotation */
 	float	   *centroid;		/* dim floats; all zero for unrotated kinds */
 	float		centroid_norm_sq;	/* |c|^2 */
-	float		max_norm_sq;	/* IP only: norm of the sphere that points are
-								 * lifted to, see quantizer_point_as_query */
+	float		max_norm_sq;	/* IP only, set by the caller: squared radius
+								 * of the sphere that points are lifted to,
+								 * see QuantizedQuery */
 
 	/* sizes, bytes unless said otherwise */
 	int			code_size;		/* FLOAT 4*dim, 8 and LINEAR8 coded_dim, 4
@@ -74,7 +76,7 @@ typedef struct Quantizer
 	int			nrefine_factors;	/* QUANTIZER_4 1, else 0 */
 
 	struct Rotation *rotation;	/* NULL for unrotated kinds */
-	float	   *scratch;		/* coded_dim + dim floats */
+	float	   *scratch;		/* coded_dim floats */
 } Quantizer;
 
 /*
@@ -98,22 +100,30 @@ typedef struct QuantizedQuery
 	float		norm_sq;		/* |P(q - c)|^2 (or |q|^2 when unrotated) */
 	float		ip_offset;		/* IP: <q, c> */
 	float		lift;			/* IP as_point: the coordinate a */
-	float		error_scale;	/* see quantizer_error */
-	float		refined_error_scale;
+	float		error_scale;	/* the key's error for each unit of delta; */
+	float		refined_error_scale;	/* see quantizer_set_error_scales */
 } QuantizedQuery;
 
 /* What AUTO means: FLOAT up to 32 dimensions, 8 up to 256, else 4; LINEAR8
  * instead of 8 and 4 for L1. */
 extern QuantizerKind quantizer_auto(HnswMetric metric, int dim);
 
-/* centroid: dim floats (copied), or NULL for the origin */
+/*
+ * centroid: dim floats (copied), or NULL for the origin; of the normalized
+ * vectors when the metric is cosine.  Any centroid gives right estimates,
+ * one amid the vectors the best.
+ */
 extern Quantizer *quantizer_create(QuantizerKind kind, HnswMetric metric,
 								   int dim, uint64 seed,
 								   const float *centroid);
 extern void quantizer_free(Quantizer *quantizer);
 
 /*
- * Encodes vector (dim floats; normalized here when the metric is cosine).
+ * Encodes vector (dim finite floats; normalized here when the metric is
+ * cosine).  A vector whose squared norm is no float32 counts as shorter, in
+ * its own direction, so that no key is ever NaN; see quantize/codes.h.
+ * Codes of QUANTIZER_FLOAT are aligned as float, here and below; others need
+ * no alignment.
  * refine and refine_factors may be NULL for kinds without refinement.
  */
 extern void quantizer_encode(Quantizer *quantizer, const float *vector,
@@ -142,8 +152,8 @@ extern void quantizer_point_as_query(const Quantizer *quantizer,
  * The key of one point, from its navigation code and factors.  A code that
  * is stored in pieces is summed up with quantizer_partial over byte ranges
  * (offset and nbytes multiples of 4, or up to the end) and then finished.
- * quantizer_score(q, c, f) == quantizer_finish(q, quantizer_partial(q, c, 0,
- * code_size, f), f).
+ * quantizer_score(q, c, f) is quantizer_finish(q, quantizer_partial(q, c, 0,
+ * code_size, f), f); more pieces than one differ by rounding at most.
  */
 extern float quantizer_score(const QuantizedQuery *query, const uint8 *code,
 							 const float *factors);
@@ -169,7 +179,8 @@ extern float quantizer_finish_refined(const QuantizedQuery *query, float sum,
 /*
  * Standard deviation of the key's error (estimate against truth), from
  * theory and the point's factors: quantization of point and query together.
- * 0 for QUANTIZER_FLOAT.  refined: of the refined key.
+ * 0 for QUANTIZER_FLOAT.  refined: of the refined key.  An as_point query
+ * counts as exact: between two points, the other's error comes on top.
  */
 extern float quantizer_error(const QuantizedQuery *query, const float *factors,
 							 bool refined);
