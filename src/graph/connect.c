@@ -5,7 +5,9 @@
  *
  * Pruning can take the last link to a point away.  After the build such
  * points are found by a walk over level 0 from the entry point, and get a link
- * from a near point that is reachable.
+ * from a near point that is reachable.  The walk remembers by which link it
+ * came to each point.  These links form a tree and stay; any other can give
+ * way to a new one, and nothing is lost by that.
  *
  * src/graph/connect.c
  *
@@ -13,70 +15,93 @@
  */
 #include "portable.h"
 
-#include <string.h>
-
 #include "graph/build_internal.h"
 #include "graph/graph.h"
 #include "graph/memory.h"
 
-/*
- * A link that is replaced can have been the way to others.  Then another
- * round attaches these; more rounds than this are not worth their time.
- */
-#define MAX_ROUNDS	8
-
 typedef struct Walk
 {
 	GraphBuild *build;
-	bool	   *reached;		/* per point */
-	uint32	   *links_in;		/* per point: links from reached points */
+
+	/* per point: from where it was reached, InvalidPointId if it was not */
+	PointId    *parents;
 	PointId    *stack;
 } Walk;
 
-/* Marks everything that can be reached from a point not reached before. */
+/* Goes to everything that can be reached from a point not reached before. */
 static void
-walk_from(Walk *walk, PointId start)
+walk_from(Walk *walk, PointId start, PointId parent)
 {
 	uint64		depth = 0;
 
-	walk->reached[start] = true;
+	walk->parents[start] = parent;
 	walk->stack[depth++] = start;
 	while (depth > 0)
 	{
-		LinkList	list = build_list(walk->build, walk->stack[--depth], 0);
+		PointId		from = walk->stack[--depth];
+		LinkList	list = build_list(walk->build, from, 0);
 
 		for (int i = 0; i < list.head->count; i++)
 		{
 			PointId		point = list.links[i];
 
-			walk->links_in[point]++;
-			if (walk->reached[point])
+			if (PointIdIsValid(walk->parents[point]))
 				continue;
-			walk->reached[point] = true;
+			walk->parents[point] = from;
 			walk->stack[depth++] = point;
 		}
 	}
 }
 
 /*
- * Index of the farthest link of a list whose target has another link to it,
- * -1 when there is none.
+ * Index of the farthest link of a list that is not part of the tree, -1 when
+ * there is none.
  */
 static int
-find_spare_link(Walk *walk, const LinkList *list)
+find_spare_link(const Walk *walk, PointId from, const LinkList *list)
 {
 	int			spare = -1;
 
 	for (int i = 0; i < list->head->count; i++)
 	{
-		if (walk->links_in[list->links[i]] > 1 &&
+		if (walk->parents[list->links[i]] != from &&
 			(spare < 0 || list->distances[i] > list->distances[spare]))
 			spare = i;
 	}
 	return spare;
 }
 
-/* Gives point a link from one of its nearest reachable points. */
+/* Links a reachable point to another, if it has room or a link to spare. */
+static bool
+give_link(Walk *walk, const GraphNeighbour *from, PointId point)
+{
+	LinkList	list = build_list(walk->build, from->point, 0);
+	int			place = list.head->count;
+
+	if (place < list.capacity)
+		list.head->count++;
+	else
+	{
+		place = find_spare_link(walk, from->point, &list);
+		if (place < 0)
+			return false;
+	}
+	list.links[place] = point;
+	list.distances[place] = from->distance;
+
+	/* the list is no longer what the heuristic left */
+	list.head->naccepted = Min(list.head->naccepted, place);
+	return true;
+}
+
+/*
+ * Attaches point and all that it leads to.  The nearest points come first;
+ * where none of them has a link to spare, more are tried.  Leaves of the tree
+ * have one, so that this ends well unless distances are not numbers.
+ *
+ * The search does not leave level 0, where the entry point leads to reachable
+ * points only.
+ */
 static bool
 attach_point(Walk *walk, PointId point)
 {
@@ -86,79 +111,45 @@ attach_point(Walk *walk, PointId point)
 	int			n;
 
 	build->set_query(build->distances, point);
-	entry = graph_descend(build->search, build->entry,
-						  build->levels[build->entry], 0);
-	(void) graph_search_level(build->search, &entry, 1, 0,
-							  build->options.ef_construction);
-	near = graph_search_results(build->search, &n);
-	for (int i = 0; i < n; i++)
+	entry = graph_descend(build->search, build->entry, 0, 0);
+	for (int ef = build->options.ef_construction;; ef *= 4)
 	{
-		LinkList	list = build_list(build, near[i].point, 0);
-		int			place = list.head->count;
-
-		if (!walk->reached[near[i].point])
-			continue;
-		if (place < list.capacity)
-			list.head->count++;
-		else
+		(void) graph_search_level(build->search, &entry, 1, 0, ef);
+		near = graph_search_results(build->search, &n);
+		for (int i = 0; i < n; i++)
 		{
-			place = find_spare_link(walk, &list);
-			if (place < 0)
-				continue;
-			walk->links_in[list.links[place]]--;
+			if (give_link(walk, &near[i], point))
+			{
+				walk_from(walk, point, near[i].point);
+				return true;
+			}
 		}
-		list.links[place] = point;
-		list.distances[place] = near[i].distance;
-
-		/* the list is no longer what the heuristic left */
-		list.head->naccepted = Min(list.head->naccepted, place);
-		walk->links_in[point]++;
-		return true;
+		if (n < ef)
+			return false;
 	}
-	return false;
-}
-
-static uint32
-attach_unreached(Walk *walk)
-{
-	GraphBuild *build = walk->build;
-	uint32		attached = 0;
-
-	memset(walk->reached, 0, build->npoints * sizeof(bool));
-	memset(walk->links_in, 0, build->npoints * sizeof(uint32));
-	walk_from(walk, build->entry);
-	for (PointId point = 0; point < build->npoints; point++)
-	{
-		if (walk->reached[point] || !attach_point(walk, point))
-			continue;
-		walk_from(walk, point);
-		attached++;
-	}
-	return attached;
 }
 
 uint32
 graph_build_connect(GraphBuild *build)
 {
 	Walk		walk;
-	uint32		total = 0;
+	uint32		attached = 0;
 
 	if (build->ninserted == 0)
 		return 0;
 	walk.build = build;
-	walk.reached = graph_array_alloc(build->npoints, sizeof(bool));
-	walk.links_in = graph_array_alloc(build->npoints, sizeof(uint32));
+	walk.parents = graph_array_alloc(build->npoints, sizeof(PointId));
 	walk.stack = graph_array_alloc(build->npoints, sizeof(PointId));
-	for (int round = 0; round < MAX_ROUNDS; round++)
+	for (PointId point = 0; point < build->npoints; point++)
+		walk.parents[point] = InvalidPointId;
+	walk_from(&walk, build->entry, build->entry);
+	for (PointId point = 0; point < build->npoints; point++)
 	{
-		uint32		attached = attach_unreached(&walk);
-
-		if (attached == 0)
-			break;
-		total += attached;
+		if (!PointIdIsValid(walk.parents[point]) &&
+			attach_point(&walk, point))
+			attached++;
 	}
-	pfree(walk.reached);
-	pfree(walk.links_in);
+	pfree(walk.parents);
 	pfree(walk.stack);
-	return total;
+	return attached;
 }
