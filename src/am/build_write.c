@@ -28,6 +28,9 @@
 /* Fewer points than this say little about those to come */
 #define ENOUGH_POINTS		10000
 
+/* Bytes behind each list, so that the first links to come move nothing */
+#define BUILD_SLACK			4
+
 /* One page in so many may have to give links to the overflow region */
 #define OVERFULL_PAGES		128
 
@@ -253,7 +256,7 @@ node_level(IndexWriter *writer, PointId point)
 	return graph_build_level(writer->graph, writer->old_ids[point]);
 }
 
-/* Bytes that the variable parts of all nodes take, when no links move away */
+/* Bytes that each node takes of its page when its links stay there */
 static uint16 *
 measure_nodes(IndexWriter *writer)
 {
@@ -264,9 +267,10 @@ measure_nodes(IndexWriter *writer)
 
 	for (PointId i = 0; i < npoints; i++)
 	{
-		lengths[i] = encode_links(writer, i, encoded);
+		lengths[i] = encode_links(writer, i, encoded) + BUILD_SLACK;
 		if (node_level(writer, i) > 0)
 			lengths[i] += sizeof(uint32);
+		lengths[i] = Max(lengths[i], HNSW_NODE_MIN_VAR);
 	}
 	return lengths;
 }
@@ -318,33 +322,37 @@ choose_nodes_per_page(const uint16 *lengths, PointId npoints, int m)
 }
 
 /*
- * Makes one node.  Its links go to the overflow region when the page has no
- * more than room bytes left for it.
+ * Puts one node on its page, and its links to the overflow region when they
+ * do not fit.
  */
 static void
-make_node(IndexWriter *writer, PointId point, uint32 upper_slot,
-		  ItemPointerData more_tids, int room, HnswNodeCopy *copy)
+put_node(IndexWriter *writer, Page page, PointId point, uint32 upper_slot,
+		 ItemPointerData more_tids)
 {
-	uint8		encoded[LINK_CODEC_MAX_BYTES];
+	uint32		per_page = writer->meta->nodes_per_page;
 	int			level = node_level(writer, point);
+	uint8		encoded[LINK_CODEC_MAX_BYTES];
+	HnswNodeCopy copy;
 	HnswNodeParts parts;
 
-	memset(&copy->node, 0, sizeof(HnswNode));
-	copy->node.heaptid = build_points_tid(writer->points,
-										  writer->old_ids[point]);
-	copy->node.info = HNSW_NODE_PRESENT;
+	memset(&copy.node, 0, sizeof(HnswNode));
+	copy.node.heaptid = build_points_tid(writer->points,
+										 writer->old_ids[point]);
+	copy.node.info = HNSW_NODE_PRESENT;
 
 	parts.upper_slot = upper_slot;
 	parts.more_tids = more_tids;
 	ItemPointerSetInvalid(&parts.links_away);
 	parts.links = encoded;
 	parts.links_length = encode_links(writer, point, encoded);
-	node_assemble(copy, level, &parts);
-	if (copy->node.var_length > room)
-	{
-		parts.links_away = add_overflow(writer, encoded, parts.links_length);
-		node_assemble(copy, level, &parts);
-	}
+	node_assemble(&copy, level, &parts);
+	if (node_page_put(page, per_page, point % per_page, &copy, BUILD_SLACK))
+		return;
+
+	parts.links_away = add_overflow(writer, encoded, parts.links_length);
+	node_assemble(&copy, level, &parts);
+	if (!node_page_put(page, per_page, point % per_page, &copy, 0))
+		elog(ERROR, "node of point %u does not fit its page", point);
 }
 
 /* The rows that share a point with the one in its node */
@@ -405,26 +413,17 @@ write_nodes(IndexWriter *writer)
 	for (uint32 page_no = 0; page_no < npages; page_no++)
 	{
 		BulkWriteBuffer buffer = smgr_bulk_get_buf(writer->bulk);
-		PageHeader	page = (PageHeader) buffer;
 		PointId		first = page_no * per_page;
-		uint32		nnodes = Min(per_page, meta->npoints - first);
+		PointId		end = Min((uint64) first + per_page, meta->npoints);
 
 		node_page_init((Page) buffer, page_no, per_page);
-		for (uint32 i = 0; i < nnodes; i++)
+		for (PointId point = first; point < end; point++)
 		{
-			PointId		old = writer->old_ids[first + i];
-			HnswNodeCopy copy;
+			PointId		old = writer->old_ids[point];
 
-			/* those that follow need their share of the page */
-			make_node(writer, first + i, slot,
-					  write_duplicates(writer, &cursor, old),
-					  page->pd_upper - page->pd_lower -
-					  (nnodes - i - 1) * HNSW_NODE_MIN_VAR, &copy);
-			if (!node_page_put((Page) buffer, per_page, i, &copy.node,
-							   copy.var))
-				elog(ERROR, "node of point %u does not fit its page",
-					 first + i);
-			slot += HnswNodeLevel(&copy.node);
+			put_node(writer, (Page) buffer, point, slot,
+					 write_duplicates(writer, &cursor, old));
+			slot += node_level(writer, point);
 		}
 		write_page(writer, buffer);
 	}

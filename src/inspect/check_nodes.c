@@ -35,11 +35,12 @@ check_variable_parts(HnswCheck *check, Page page, BlockNumber block,
 	for (uint32 i = 0; i < check->meta.nodes_per_page; i++)
 	{
 		int			offset = nodes[i].var_offset;
-		int			length = nodes[i].var_length;
+		int			length = HnswNodeVarCapacity(&nodes[i]);
 
 		if (length == 0)
 			continue;
-		if (length > (int) HNSW_NODE_MAX_VAR || offset < upper ||
+		if (HnswNodeVarLength(&nodes[i]) > HNSW_NODE_MAX_VAR ||
+			offset < upper ||
 			offset + length > BLCKSZ)
 			check_fault(check, "has a node whose variable part is out of range",
 						"Block %u, point %u: expected at most %d bytes from %d to %d, found %d at %d.",
@@ -72,7 +73,7 @@ check_empty_node(HnswCheck *check, const HnswNode *node, BlockNumber block,
 					block, point, check->now.npoints, node->info,
 					ItemPointerGetBlockNumberNoCheck(&node->heaptid),
 					ItemPointerGetOffsetNumberNoCheck(&node->heaptid),
-					node->var_length);
+					HnswNodeVarLength(node));
 }
 
 void
@@ -84,14 +85,14 @@ check_get_node(HnswCheck *check, Page page, BlockNumber block, PointId point,
 	if (!node_page_copy(page, per_page, point % per_page, copy))
 		check_fault(check, "has a node whose variable part is out of range",
 					"Block %u, point %u: expected it inside the page, found %u bytes at %u.",
-					block, point, copy->node.var_length,
+					block, point, HnswNodeVarLength(&copy->node),
 					copy->node.var_offset);
 	if (!node_parse(copy, parts))
 		check_fault(check, "has a node whose variable part is too short",
 					"Block %u, point %u, level %d: expected all that flags %02X ask for, found %u bytes.",
 					block, point, HnswNodeLevel(&copy->node),
 					copy->node.info & ~HNSW_NODE_LEVEL_MASK,
-					copy->node.var_length);
+					HnswNodeVarLength(&copy->node));
 	if (((copy->node.info & HNSW_NODE_MORE_TIDS) != 0 &&
 		 !ItemPointerIsValid(&parts->more_tids)) ||
 		((copy->node.info & HNSW_NODE_LINKS_AWAY) != 0 &&

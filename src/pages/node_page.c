@@ -42,25 +42,46 @@ bool
 node_page_copy(Page page, int nodes_per_page, int index, HnswNodeCopy *copy)
 {
 	const HnswNode *node = &page_nodes(page)[index];
-	int			directory_end = HNSW_BODY_OFFSET +
-		nodes_per_page * sizeof(HnswNode);
+	int			length = HnswNodeVarLength(node);
 
 	copy->node = *node;
-	if (node->var_length == 0)
+	if (length == 0)
 		return true;
-	if (node->var_length > HNSW_NODE_MAX_VAR ||
-		!bytes_in_page(node->var_offset, node->var_length, directory_end))
+	if (length > (int) HNSW_NODE_MAX_VAR ||
+		!bytes_in_page(node->var_offset, length,
+					   HNSW_BODY_OFFSET + nodes_per_page * sizeof(HnswNode)))
 		return false;
-	memcpy(copy->var, (char *) page + node->var_offset, node->var_length);
+	memcpy(copy->var, (char *) page + node->var_offset, length);
 	return true;
 }
 
 /*
- * Moves the variable parts of all nodes but one to the end of the page.
- * Returns false when the page is damaged.
+ * Bytes of the page that belong to the nodes, all but one, with or without
+ * their slack.
+ */
+static int
+bytes_of_others(const HnswNode *nodes, int nodes_per_page, int except,
+				bool with_slack)
+{
+	int			sum = 0;
+
+	for (int i = 0; i < nodes_per_page; i++)
+	{
+		int			size = with_slack ? HnswNodeVarCapacity(&nodes[i]) :
+			HnswNodeVarLength(&nodes[i]);
+
+		if (i != except)
+			sum += Max(size, (int) HNSW_NODE_MIN_VAR);
+	}
+	return sum;
+}
+
+/*
+ * Moves the variable parts of all nodes but one to the end of the page, with
+ * or without their slack.  Returns false when the page is damaged.
  */
 static bool
-compact_nodes(Page page, int nodes_per_page, int except)
+compact_nodes(Page page, int nodes_per_page, int except, bool with_slack)
 {
 	PGAlignedBlock image;
 	HnswNode   *nodes = page_nodes(page);
@@ -70,47 +91,85 @@ compact_nodes(Page page, int nodes_per_page, int except)
 	memcpy(image.data, page, BLCKSZ);
 	for (int i = 0; i < nodes_per_page; i++)
 	{
-		if (i == except || nodes[i].var_length == 0)
+		int			length = HnswNodeVarLength(&nodes[i]);
+		int			slack = with_slack ? HnswNodeVarSlack(&nodes[i]) : 0;
+
+		if (i == except || length == 0)
 			continue;
-		if (!bytes_in_page(nodes[i].var_offset, nodes[i].var_length,
-						   directory_end) ||
-			upper - nodes[i].var_length < directory_end)
+		if (!bytes_in_page(nodes[i].var_offset, length, directory_end) ||
+			upper - length - slack < directory_end)
 		{
 			memcpy(page, image.data, BLCKSZ);
 			return false;
 		}
-		upper -= nodes[i].var_length;
+		upper -= length + slack;
 		memcpy((char *) page + upper, image.data + nodes[i].var_offset,
-			   nodes[i].var_length);
+			   length);
 		nodes[i].var_offset = upper;
+		HnswNodeSetVarSize(&nodes[i], length, slack);
 	}
 	((PageHeader) page)->pd_upper = upper;
 	return true;
 }
 
-bool
-node_page_put(Page page, int nodes_per_page, int index, const HnswNode *node,
-			  const uint8 *var)
+/*
+ * Makes room for length bytes more behind pd_lower, besides what the other
+ * nodes have, and lowers *slack to what there is room for.
+ */
+static bool
+make_room(Page page, int nodes_per_page, int index, int length, int *slack)
 {
 	PageHeader	header = (PageHeader) page;
-	HnswNode   *nodes = page_nodes(page);
-	int			length = node->var_length;
-	int			used = 0;
+	const HnswNode *nodes = page_nodes(page);
+	int			room = BLCKSZ - header->pd_lower -
+		Max(length, (int) HNSW_NODE_MIN_VAR);
+	int			spare;
+	bool		with_slack = true;
 
-	if (header->pd_upper - header->pd_lower < length)
+	spare = room - bytes_of_others(nodes, nodes_per_page, index, true);
+	if (spare < 0)
 	{
-		for (int i = 0; i < nodes_per_page; i++)
-			used += i == index ? length : nodes[i].var_length;
-		if (header->pd_lower + used > BLCKSZ)
-			return false;
-		if (!compact_nodes(page, nodes_per_page, index))
+		with_slack = false;
+		spare = room - bytes_of_others(nodes, nodes_per_page, index, false);
+		if (spare < 0)
 			return false;
 	}
+	*slack = Min(*slack, spare);
+	if (with_slack &&
+		header->pd_upper - header->pd_lower >= length + *slack)
+		return true;
+	return compact_nodes(page, nodes_per_page, index, with_slack);
+}
 
-	header->pd_upper -= length;
-	memcpy((char *) page + header->pd_upper, var, length);
-	nodes[index] = *node;
-	nodes[index].var_offset = length > 0 ? header->pd_upper : 0;
+bool
+node_page_put(Page page, int nodes_per_page, int index,
+			  const HnswNodeCopy *copy, int slack)
+{
+	PageHeader	header = (PageHeader) page;
+	HnswNode   *old = &page_nodes(page)[index];
+	HnswNode	node = copy->node;
+	int			length = HnswNodeVarLength(&node);
+	int			capacity = HnswNodeVarCapacity(old);
+
+	Assert(length <= (int) HNSW_NODE_MAX_VAR);
+	Assert(slack <= HNSW_NODE_MAX_SLACK);
+	if (length > 0 && length <= capacity &&
+		capacity - length <= HNSW_NODE_MAX_SLACK &&
+		bytes_in_page(old->var_offset, capacity, header->pd_lower))
+	{
+		node.var_offset = old->var_offset;
+		slack = capacity - length;
+	}
+	else
+	{
+		if (!make_room(page, nodes_per_page, index, length, &slack))
+			return false;
+		header->pd_upper -= length + slack;
+		node.var_offset = header->pd_upper;
+	}
+	HnswNodeSetVarSize(&node, length, slack);
+	memcpy((char *) page + node.var_offset, copy->var, length);
+	*old = node;
 	return true;
 }
 
@@ -130,7 +189,7 @@ bool
 node_parse(const HnswNodeCopy *copy, HnswNodeParts *parts)
 {
 	const uint8 *from = copy->var;
-	int			left = copy->node.var_length;
+	int			left = HnswNodeVarLength(&copy->node);
 	uint8		info = copy->node.info;
 
 	parts->upper_slot = 0;
@@ -179,10 +238,10 @@ node_assemble(HnswNodeCopy *copy, int level, const HnswNodeParts *parts)
 	}
 	else
 	{
-		memcpy(to, parts->links, parts->links_length);
+		memmove(to, parts->links, parts->links_length);
 		to += parts->links_length;
 	}
-	copy->node.var_length = to - copy->var;
+	HnswNodeSetVarSize(&copy->node, to - copy->var, 0);
 }
 
 static inline HnswOverflowItem *

@@ -44,18 +44,20 @@ extern bool node_page_copy(Page page, int nodes_per_page, int index,
 						   HnswNodeCopy *copy);
 
 /*
- * Writes a node with its variable part (node->var_length bytes), in place of
- * what was there; false, and the page unchanged, when it does not fit.
+ * Writes a node with its variable part, in place of what was there, and
+ * leaves up to slack bytes behind it when it has to move.  False, and the
+ * page unchanged, when it does not fit.  A variable part of at most
+ * HNSW_NODE_MIN_VAR bytes always fits.
  */
 extern bool node_page_put(Page page, int nodes_per_page, int index,
-						  const HnswNode *node, const uint8 *var);
+						  const HnswNodeCopy *copy, int slack);
 
 /* Takes the variable part apart; false when its length does not fit. */
 extern bool node_parse(const HnswNodeCopy *copy, HnswNodeParts *parts);
 
 /*
  * Makes the variable part from its parts, and sets level, flags and length
- * in the node.
+ * in the node.  The links may be those of the copy itself.
  */
 extern void node_assemble(HnswNodeCopy *copy, int level,
 						  const HnswNodeParts *parts);

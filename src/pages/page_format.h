@@ -177,7 +177,7 @@ typedef struct HnswNode
 {
 	ItemPointerData heaptid;	/* invalid: the point stands for no row */
 	uint16		var_offset;		/* of the variable part within the page */
-	uint16		var_length;		/* exact; 0 when there is none */
+	uint16		var_size;		/* its length and the slack behind it */
 	uint8		info;			/* level and flags */
 	uint8		generation;		/* changes when the id is used again */
 } HnswNode;
@@ -191,18 +191,34 @@ typedef struct HnswNode
 #define HnswNodeLevel(node) ((node)->info & HNSW_NODE_LEVEL_MASK)
 
 /*
+ * A variable part of exactly so many bytes, then unused bytes that it can grow
+ * into without moving.
+ */
+#define HNSW_NODE_LENGTH_BITS	11
+#define HNSW_NODE_MAX_SLACK		31
+
+#define HnswNodeVarLength(node) \
+	((node)->var_size & ((1 << HNSW_NODE_LENGTH_BITS) - 1))
+#define HnswNodeVarSlack(node)	((node)->var_size >> HNSW_NODE_LENGTH_BITS)
+#define HnswNodeVarCapacity(node) \
+	(HnswNodeVarLength(node) + HnswNodeVarSlack(node))
+#define HnswNodeSetVarSize(node, length, slack) \
+	((node)->var_size = (length) | (slack) << HNSW_NODE_LENGTH_BITS)
+
+/*
  * The variable part, without any alignment:
  *	 level > 0:	   uint32 number of the upper slot of level 1
  *	 MORE_TIDS:	   ItemPointerData to a HnswTidList in the overflow region
  *	 LINKS_AWAY:   ItemPointerData to the links in the overflow region
- *	 otherwise:	   the links, encoded by link_codec, up to var_length
+ *	 otherwise:	   the links, encoded by link_codec, up to its end
  * Such an ItemPointerData holds a page number within the region and an item
  * number from 1.
  */
 
 /*
- * However long the lists are, the variable parts of a page fit when all that
- * can move to the overflow region has moved.
+ * The longest variable part when everything that can move to the overflow
+ * region has moved.  Every node of a page has at least so much of the page,
+ * used or not, so there is always a way to store it.
  */
 #define HNSW_NODE_MIN_VAR \
 	(sizeof(uint32) + 2 * sizeof(ItemPointerData))
