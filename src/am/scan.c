@@ -32,13 +32,13 @@
 #include "access/relscan.h"
 #include "access/tableam.h"
 #include "am/hnsw.h"
+#include "am/page_store.h"
 #include "am/scan_stats.h"
 #include "catalog/index.h"
 #include "compat.h"
 #include "executor/executor.h"
 #include "lib/pairingheap.h"
 #include "miscadmin.h"
-#include "pages/reader.h"
 #include "pgstat.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -80,12 +80,10 @@ typedef struct HeapAccess
 
 typedef struct HnswScan
 {
-	GraphStore	store;			/* must be first, see store_scan */
 	IndexScanDesc scan;
-	HnswReader	reader;
+	HnswPageStore store;
 	const HnswOpclass *opclass;
 	GraphSearch *search;
-	QuantizedQuery *query;
 	HeapAccess	heap;
 	MemoryContext context;		/* of one search, reset by rescan */
 
@@ -105,44 +103,6 @@ typedef struct HnswScan
 	RankedPoint *current;		/* the one whose rows are being given */
 	double		last_key;		/* of the last row given */
 } HnswScan;
-
-/*-------------------------------------------------------------------------
- * The index as a graph
- *-------------------------------------------------------------------------
- */
-static inline HnswScan *
-store_scan(GraphStore *store)
-{
-	return (HnswScan *) store;
-}
-
-static int
-store_get_links(GraphStore *store, PointId point, GraphLevel level,
-				PointId *links, bool *live)
-{
-	HnswReader *reader = &store_scan(store)->reader;
-	HnswNodeCopy copy;
-	HnswNodeParts parts;
-
-	hnsw_reader_node(reader, point, &copy, &parts);
-	*live = ItemPointerIsValid(&copy.node.heaptid) ||
-		(copy.node.info & HNSW_NODE_MORE_TIDS) != 0;
-	return hnsw_reader_links(reader, point, &copy, &parts, level, links);
-}
-
-static void
-store_score(GraphStore *store, const PointId *points, int n, float *distances)
-{
-	HnswScan   *so = store_scan(store);
-
-	hnsw_reader_score(&so->reader, so->query, points, n, distances);
-}
-
-static void
-store_prefetch_links(GraphStore *store, PointId point, GraphLevel level)
-{
-	hnsw_reader_prefetch_node(&store_scan(store)->reader, point);
-}
 
 /*-------------------------------------------------------------------------
  * Begin and end
@@ -166,9 +126,6 @@ hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 	IndexScanDesc scan = RelationGetIndexScan(index, nkeys, norderbys);
 	HnswScan   *so = palloc0(sizeof(HnswScan));
 
-	so->store.get_links = store_get_links;
-	so->store.score = store_score;
-	so->store.prefetch_links = store_prefetch_links;
 	so->scan = scan;
 	so->opclass = hnsw_opclass(index);
 	so->context = AllocSetContextCreate(CurrentMemoryContext,
@@ -198,7 +155,7 @@ hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
 	so->started = false;
 	MemoryContextReset(so->context);
 	so->search = NULL;
-	so->query = NULL;
+	so->store.query = NULL;
 	so->current = NULL;
 	if (so->heap.fetch != NULL)
 		table_index_fetch_reset(so->heap.fetch);
@@ -232,7 +189,7 @@ static float *
 query_vector(HnswScan *so)
 {
 	ScanKey		orderby = &so->scan->orderByData[0];
-	const HnswMetaPageData *meta = &so->reader.ix->meta;
+	const HnswMetaPageData *meta = &so->store.reader.ix->meta;
 	HnswValue	value;
 
 	if ((orderby->sk_flags & SK_ISNULL) != 0)
@@ -269,8 +226,8 @@ prepare_search(HnswScan *so)
 {
 	HnswIndex  *ix;
 
-	hnsw_reader_init(&so->reader, so->scan->indexRelation);
-	ix = so->reader.ix;
+	hnsw_page_store_init(&so->store, so->scan->indexRelation);
+	ix = so->store.reader.ix;
 
 	so->ef = hnsw_ef_search;
 	so->iterative = hnsw_iterative_scan;
@@ -278,9 +235,9 @@ prepare_search(HnswScan *so)
 	so->max_visited = hnsw_max_scan_tuples;
 	so->max_memory = (Size) (work_mem * 1024.0 * hnsw_scan_mem_multiplier);
 
-	so->query = quantizer_query_create(ix->quantizer);
-	quantizer_prepare_query(ix->quantizer, query_vector(so), so->query);
-	so->search = graph_search_create(&so->store,
+	so->store.query = quantizer_query_create(ix->quantizer);
+	quantizer_prepare_query(ix->quantizer, query_vector(so), so->store.query);
+	so->search = graph_search_create(&so->store.store,
 									 so->iterative != HNSW_ITERATIVE_SCAN_OFF);
 	so->ranked = pairingheap_allocate(compare_ranked, NULL);
 	so->candidates = NULL;
@@ -296,19 +253,10 @@ prepare_search(HnswScan *so)
 static int
 first_batch(HnswScan *so)
 {
-	const HnswMetaPageData *meta = &so->reader.ix->meta;
 	GraphNeighbour entry;
 
-	if (!PointIdIsValid(meta->entry_point))
+	if (!hnsw_page_store_descend(&so->store, so->search, 1, &entry))
 		return 0;
-	if (meta->entry_level > 0)
-		entry = graph_descend(so->search, meta->entry_point,
-							  meta->entry_level, 1);
-	else
-	{
-		entry.point = meta->entry_point;
-		store_score(&so->store, &entry.point, 1, &entry.distance);
-	}
 	return graph_search_level(so->search, &entry, 1, 0, so->ef);
 }
 
@@ -341,7 +289,7 @@ next_batch(HnswScan *so)
 static bool
 bound_without_code(HnswScan *so, const GraphNeighbour *found, float *error)
 {
-	const Quantizer *quantizer = so->reader.ix->quantizer;
+	const Quantizer *quantizer = so->store.reader.ix->quantizer;
 	float		factors[QUANTIZER_MAX_FACTORS] = {0};
 
 	if (quantizer->kind == QUANTIZER_FLOAT)
@@ -351,11 +299,11 @@ bound_without_code(HnswScan *so, const GraphNeighbour *found, float *error)
 	}
 	if (quantizer->kind == QUANTIZER_8 && quantizer->metric != HNSW_METRIC_IP)
 	{
-		float		norm = sqrtf(so->query->norm_sq) +
+		float		norm = sqrtf(so->store.query->norm_sq) +
 			sqrtf(Max(found->distance, 0));
 
 		factors[1] = norm * norm;
-		*error = quantizer_error(so->query, factors, false);
+		*error = quantizer_error(so->store.query, factors, false);
 		return true;
 	}
 	return false;
@@ -383,7 +331,8 @@ refine_candidates(HnswScan *so, const GraphNeighbour *found, int n,
 	points[0] = found[0].point;
 	for (int i = 1; i < n; i++)
 		points[i] = found[i].point;
-	hnsw_reader_score_refined(&so->reader, so->query, points, n, keys, errors);
+	hnsw_reader_score_refined(&so->store.reader, so->store.query, points, n,
+							  keys, errors);
 	hnsw_scan_stats_count(HNSW_STAT_REFINED, n);
 	for (int i = 0; i < n; i++)
 		set_bound(so, &candidates[i], points[i], keys[i], errors[i]);
@@ -522,8 +471,9 @@ rank_candidate(HnswScan *so, const Candidate *candidate)
 	HnswNodeCopy copy;
 	HnswNodeParts parts;
 
-	hnsw_reader_node(&so->reader, candidate->point, &copy, &parts);
-	ranked->ntids = hnsw_reader_tids(&so->reader, candidate->point, &copy,
+	hnsw_reader_node(&so->store.reader, candidate->point, &copy, &parts);
+	ranked->ntids = hnsw_reader_tids(&so->store.reader, candidate->point,
+									 &copy,
 									 &parts, &ranked->tids);
 	ranked->next = 0;
 	ranked->key = candidate->bound;
@@ -627,7 +577,7 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	Assert(ScanDirectionIsForward(direction));
 	old = MemoryContextSwitchTo(so->context);
 	hnsw_scan_stats_resume();
-	if (so->query == NULL)
+	if (so->store.query == NULL)
 	{
 		check_scan(scan);
 		pgstat_count_index_scan(scan->indexRelation);
@@ -636,7 +586,7 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 		prepare_search(so);
 	}
 	found = next_row(so);
-	hnsw_scan_stats_pause(&so->reader, graph_search_stats(so->search), found);
+	hnsw_scan_stats_pause(&so->store.reader, graph_search_stats(so->search), found);
 	MemoryContextSwitchTo(old);
 	return found;
 }

@@ -190,6 +190,11 @@ typedef struct HnswNode
 
 #define HnswNodeLevel(node) ((node)->info & HNSW_NODE_LEVEL_MASK)
 
+/* Does the point stand for any row? */
+#define HnswNodeHasRows(node) \
+	(ItemPointerIsValid(&(node)->heaptid) || \
+	 ((node)->info & HNSW_NODE_MORE_TIDS) != 0)
+
 /*
  * A variable part of exactly so many bytes, then unused bytes that it can grow
  * into without moving.

@@ -1,0 +1,75 @@
+/*-------------------------------------------------------------------------
+ *
+ * page_store.c
+ *	  An index on disk as a graph.
+ *
+ * src/am/page_store.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "am/page_store.h"
+#include "compat.h"
+
+static inline HnswPageStore *
+page_store(GraphStore *store)
+{
+	return (HnswPageStore *) store;
+}
+
+static int
+page_store_get_links(GraphStore *store, PointId point, GraphLevel level,
+					 PointId *links, bool *live)
+{
+	HnswReader *reader = &page_store(store)->reader;
+	HnswNodeCopy copy;
+	HnswNodeParts parts;
+
+	hnsw_reader_node(reader, point, &copy, &parts);
+	*live = HnswNodeHasRows(&copy.node);
+	return hnsw_reader_links(reader, point, &copy, &parts, level, links);
+}
+
+static void
+page_store_score(GraphStore *store, const PointId *points, int n,
+				 float *distances)
+{
+	hnsw_reader_score(&page_store(store)->reader, page_store(store)->query,
+					  points, n, distances);
+}
+
+static void
+page_store_prefetch_links(GraphStore *store, PointId point, GraphLevel level)
+{
+	hnsw_reader_prefetch_node(&page_store(store)->reader, point);
+}
+
+void
+hnsw_page_store_init(HnswPageStore *store, Relation index)
+{
+	memset(store, 0, sizeof(HnswPageStore));
+	store->store.get_links = page_store_get_links;
+	store->store.score = page_store_score;
+	store->store.prefetch_links = page_store_prefetch_links;
+	hnsw_reader_init(&store->reader, index);
+}
+
+bool
+hnsw_page_store_descend(HnswPageStore *store, GraphSearch *search, int to,
+						GraphNeighbour *nearest)
+{
+	const HnswMetaPageData *meta = &store->reader.ix->meta;
+	PointId		entry = meta->entry_point;
+
+	if (!PointIdIsValid(entry))
+		return false;
+	if ((int) meta->entry_level >= to)
+		*nearest = graph_descend(search, entry, meta->entry_level, to);
+	else
+	{
+		nearest->point = entry;
+		page_store_score(&store->store, &entry, 1, &nearest->distance);
+	}
+	return true;
+}
