@@ -249,15 +249,22 @@ prepare_search(HnswScan *so)
 	so->scan->xs_recheck = false;
 }
 
-/* Greedily through the upper levels, then the beam. */
+/*
+ * Greedily through the upper levels, then the beam.  From where it begins
+ * links need not lead to everything, but from the entry point of the index
+ * they do: with that at hand too, a scan that goes on comes to every point.
+ */
 static int
 first_batch(HnswScan *so)
 {
-	GraphNeighbour entry;
+	GraphStore *store = &so->store.store;
+	GraphNeighbour entries[2];
 
-	if (!hnsw_page_store_descend(&so->store, so->search, 1, &entry))
+	if (!hnsw_page_store_descend(&so->store, so->search, 1, &entries[0]))
 		return 0;
-	return graph_search_level(so->search, &entry, 1, 0, so->ef);
+	entries[1].point = so->store.reader.ix->meta.entry_point;
+	store->score(store, &entries[1].point, 1, &entries[1].distance);
+	return graph_search_level(so->search, entries, 2, 0, so->ef);
 }
 
 /*
