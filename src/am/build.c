@@ -32,6 +32,7 @@
 #include "miscadmin.h"
 #include "pages/index.h"
 #include "pgstat.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -110,9 +111,13 @@ start_phase(int64 phase, int64 total)
 static int
 column_dimensions(Relation index, const HnswOpclass *opclass)
 {
-	int32		typmod = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
-	int			dimensions = opclass->typmod_dimensions(typmod);
+	Form_pg_attribute column = TupleDescAttr(RelationGetDescr(index), 0);
+	int32		typmod = column->atttypmod;
+	int			dimensions;
 
+	/* a domain has the dimensions of its type */
+	(void) getBaseTypeAndTypmod(column->atttypid, &typmod);
+	dimensions = opclass->typmod_dimensions(typmod);
 	if (dimensions < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
