@@ -58,7 +58,9 @@ typedef struct HnswCheck
 	uint8	   *points;			/* POINT_*, by point */
 	PointId    *slot_owners;	/* by upper slot, InvalidPointId when none */
 	uint8	   *items_used;		/* by overflow page, ITEM_BYTES each */
-	uint64		nlive;
+	uint32		nhigher;		/* points above the entry point, */
+	PointId		first_higher;	/* and the first of them */
+	uint64		nlive;			/* points that stand for heap rows */
 	Tuplesortstate *tids;
 	int64		twice;			/* a heap TID known to be there twice, */
 	PointId		twice_point;	/* and the point that it was met at */
