@@ -30,13 +30,11 @@
 #include <math.h>
 
 #include "access/relscan.h"
-#include "access/tableam.h"
+#include "am/heap_rows.h"
 #include "am/hnsw.h"
 #include "am/page_store.h"
 #include "am/scan_stats.h"
-#include "catalog/index.h"
 #include "compat.h"
-#include "executor/executor.h"
 #include "lib/pairingheap.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -68,23 +66,13 @@ typedef struct RankedPoint
 	int			next;			/* rows given so far */
 } RankedPoint;
 
-/* What it takes to compute the indexed value of a heap row */
-typedef struct HeapAccess
-{
-	IndexFetchTableData *fetch;
-	TupleTableSlot *slot;
-	IndexInfo  *index_info;
-	EState	   *estate;
-	MemoryContext row_context;	/* reset for each row */
-} HeapAccess;
-
 typedef struct HnswScan
 {
 	IndexScanDesc scan;
 	HnswPageStore store;
 	const HnswOpclass *opclass;
 	GraphSearch *search;
-	HeapAccess	heap;
+	HnswHeapRows *rows;			/* NULL until the first one is read */
 	MemoryContext context;		/* of one search, reset by rescan */
 
 	/* settings, as they were when the search began */
@@ -157,23 +145,17 @@ hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
 	so->search = NULL;
 	so->store.query = NULL;
 	so->current = NULL;
-	if (so->heap.fetch != NULL)
-		table_index_fetch_reset(so->heap.fetch);
+	if (so->rows != NULL)
+		hnsw_heap_rows_reset(so->rows);
 }
 
 void
 hnsw_end_scan(IndexScanDesc scan)
 {
 	HnswScan   *so = scan->opaque;
-	HeapAccess *heap = &so->heap;
 
-	if (heap->fetch != NULL)
-	{
-		table_index_fetch_end(heap->fetch);
-		ExecDropSingleTupleTableSlot(heap->slot);
-		FreeExecutorState(heap->estate);
-		MemoryContextDelete(heap->row_context);
-	}
+	if (so->rows != NULL)
+		hnsw_heap_rows_close(so->rows);
 	MemoryContextDelete(so->context);
 	pfree(so);
 	scan->opaque = NULL;
@@ -415,24 +397,6 @@ fill_candidates(HnswScan *so)
  * From candidates to rows
  *-------------------------------------------------------------------------
  */
-static void
-open_heap(HnswScan *so)
-{
-	HeapAccess *heap = &so->heap;
-	Relation	table = so->scan->heapRelation;
-	MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(so));
-
-	heap->fetch = table_index_fetch_begin(table);
-	heap->slot = table_slot_create(table, NULL);
-	heap->index_info = BuildIndexInfo(so->scan->indexRelation);
-	heap->estate = CreateExecutorState();
-	GetPerTupleExprContext(heap->estate)->ecxt_scantuple = heap->slot;
-	heap->row_context = AllocSetContextCreate(CurrentMemoryContext,
-											  "hnsw heap row",
-											  ALLOCSET_DEFAULT_SIZES);
-	MemoryContextSwitchTo(old);
-}
-
 /*
  * The operator's result for a row, if the snapshot sees the row.  What it
  * computes is what the executor would compute.
@@ -440,34 +404,25 @@ open_heap(HnswScan *so)
 static bool
 exact_distance(HnswScan *so, ItemPointer tid, double *distance)
 {
-	HeapAccess *heap = &so->heap;
 	ScanKey		orderby = &so->scan->orderByData[0];
-	bool		call_again = false;
-	bool		all_dead = false;
-	Datum		values[INDEX_MAX_KEYS];
-	bool		isnull[INDEX_MAX_KEYS];
+	Datum		value;
 	MemoryContext old;
-	bool		visible;
 
-	if (heap->fetch == NULL)
-		open_heap(so);
-	if (!table_index_fetch_tuple(heap->fetch, tid, so->scan->xs_snapshot,
-								 heap->slot, &call_again, &all_dead))
+	if (so->rows == NULL)
+	{
+		old = MemoryContextSwitchTo(GetMemoryChunkContext(so));
+		so->rows = hnsw_heap_rows_open(so->scan->heapRelation,
+									   so->scan->indexRelation);
+		MemoryContextSwitchTo(old);
+	}
+	if (!hnsw_heap_rows_fetch(so->rows, tid, so->scan->xs_snapshot, &value))
 		return false;
-
-	ResetPerTupleExprContext(heap->estate);
-	MemoryContextReset(heap->row_context);
-	old = MemoryContextSwitchTo(heap->row_context);
-	FormIndexDatum(heap->index_info, heap->slot, heap->estate, values, isnull);
-	visible = !isnull[0];
-	if (visible)
-		*distance = DatumGetFloat8(FunctionCall2Coll(&orderby->sk_func,
-													 orderby->sk_collation,
-													 values[0],
-													 orderby->sk_argument));
+	old = MemoryContextSwitchTo(so->rows->row_context);
+	*distance = DatumGetFloat8(FunctionCall2Coll(&orderby->sk_func,
+												 orderby->sk_collation, value,
+												 orderby->sk_argument));
 	MemoryContextSwitchTo(old);
-	ExecClearTuple(heap->slot);
-	return visible;
+	return true;
 }
 
 /* Reads the rows of a candidate and puts the point where its key belongs. */

@@ -1,0 +1,38 @@
+/*-------------------------------------------------------------------------
+ *
+ * heap_rows.h
+ *	  Values that an index was made from, read from the table.
+ *
+ * src/am/heap_rows.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HNSW_HEAP_ROWS_H
+#define HNSW_HEAP_ROWS_H
+
+#include "access/tableam.h"
+#include "nodes/execnodes.h"
+
+typedef struct HnswHeapRows
+{
+	IndexFetchTableData *fetch;
+	TupleTableSlot *slot;
+	IndexInfo  *index_info;
+	EState	   *estate;
+	MemoryContext row_context;	/* reset for each row */
+} HnswHeapRows;
+
+extern HnswHeapRows *hnsw_heap_rows_open(Relation heap, Relation index);
+
+/*
+ * The indexed value of the row that an index entry leads to, if the snapshot
+ * sees one and it is not NULL.  The value lives until the next call.
+ */
+extern bool hnsw_heap_rows_fetch(HnswHeapRows *rows, ItemPointer tid,
+								 Snapshot snapshot, Datum *value);
+
+/* Lets go of the table's pages. */
+extern void hnsw_heap_rows_reset(HnswHeapRows *rows);
+extern void hnsw_heap_rows_close(HnswHeapRows *rows);
+
+#endif							/* HNSW_HEAP_ROWS_H */
