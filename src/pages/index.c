@@ -406,8 +406,15 @@ set_layouts(HnswIndex *ix, const char *index_name)
 }
 
 /*
+ * The directories may name blocks that the file does not have yet, but never
+ * more than that: a region at most doubles when it grows.
+ */
+#define MAX_BLOCKS_AHEAD(file_blocks) \
+	((uint64) (file_blocks) * 2 + HNSW_NUM_REGIONS * 16)
+
+/*
  * Makes room in the block map for every block that the directories name,
- * after a look whether the relation has them.  Asking for its size is a
+ * after a look whether that can be.  Asking for the size of the file is a
  * system call, so that is done only when the map has to grow.
  */
 static void
@@ -425,7 +432,7 @@ size_block_map(HnswIndex *ix, Relation index)
 	}
 	if (nblocks <= ix->nrecent)
 		return;
-	if (nblocks > RelationGetNumberOfBlocks(index))
+	if (nblocks > MAX_BLOCKS_AHEAD(RelationGetNumberOfBlocks(index)))
 		meta_corrupted(RelationGetRelationName(index),
 					   "last block of an extent", nblocks - 1);
 

@@ -48,7 +48,9 @@ typedef struct HnswIndex
 	/* block number -> buffer it was last seen in, 0 unknown */
 	Buffer	   *recent;
 	BlockNumber nrecent;
-	uint32		accesses;		/* counts to HNSW_REAL_READ_INTERVAL */
+	uint32		accesses;		/* every so many is an ordinary one */
+
+	BlockNumber file_blocks;	/* the file has at least so many */
 } HnswIndex;
 
 /*
@@ -84,6 +86,15 @@ extern Quantizer *hnsw_meta_quantizer(const HnswMetaPageData *meta,
 									  const float *centroid);
 
 extern const char *hnsw_region_name(HnswRegionId region);
+
+/* Bytes of a code in the piece-th of its pages */
+static inline int
+hnsw_piece_length(const HnswRecordLayout *layout, uint32 piece)
+{
+	if (layout->pages_per_record == 1)
+		return layout->code_size;
+	return Min(HNSW_PIECE_SIZE, layout->code_size - piece * HNSW_PIECE_SIZE);
+}
 
 static inline const HnswRegionDirectory *
 hnsw_directory(const HnswMetaPageData *meta, HnswRegionId region)

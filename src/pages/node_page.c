@@ -173,6 +173,17 @@ node_page_put(Page page, int nodes_per_page, int index,
 	return true;
 }
 
+bool
+node_copies_equal(const HnswNodeCopy *a, const HnswNodeCopy *b)
+{
+	return memcmp(&a->node.heaptid, &b->node.heaptid,
+				  sizeof(ItemPointerData)) == 0 &&
+		a->node.info == b->node.info &&
+		a->node.generation == b->node.generation &&
+		HnswNodeVarLength(&a->node) == HnswNodeVarLength(&b->node) &&
+		memcmp(a->var, b->var, HnswNodeVarLength(&a->node)) == 0;
+}
+
 /* Takes n bytes from the front of what is left of a variable part. */
 static inline bool
 take(const uint8 **from, int *left, void *to, int n)
@@ -267,23 +278,71 @@ overflow_page_init(Page page, uint32 page_no)
 	((PageHeader) page)->pd_lower = HNSW_BODY_OFFSET;
 }
 
+/* Moves the items to the end of the page; their numbers stay. */
+static void
+compact_items(Page page)
+{
+	PGAlignedBlock image;
+	HnswOverflowItem *items = page_items(page);
+	int			count = page_item_count(page);
+	int			upper = BLCKSZ;
+
+	memcpy(image.data, page, BLCKSZ);
+	for (int i = 0; i < count; i++)
+	{
+		if (items[i].length == 0)
+			continue;
+		if (!bytes_in_page(items[i].offset, items[i].length,
+						   ((PageHeader) page)->pd_lower) ||
+			upper - items[i].length < ((PageHeader) page)->pd_lower)
+		{
+			memcpy(page, image.data, BLCKSZ);
+			return;
+		}
+		upper -= items[i].length;
+		memcpy((char *) page + upper, image.data + items[i].offset,
+			   items[i].length);
+		items[i].offset = upper;
+	}
+	((PageHeader) page)->pd_upper = upper;
+}
+
 OffsetNumber
 overflow_page_add(Page page, const void *item, int length)
 {
 	PageHeader	header = (PageHeader) page;
+	HnswOverflowItem *items = page_items(page);
 	int			count = page_item_count(page);
+	int			number;
 
 	Assert(length > 0);
-	if (header->pd_upper - header->pd_lower <
-		length + (int) sizeof(HnswOverflowItem))
+	for (number = 0; number < count && items[number].length != 0; number++)
+		 /* the first free number */ ;
+	if (number == count)
+		length += sizeof(HnswOverflowItem);
+	if (header->pd_upper - header->pd_lower < length)
 		return InvalidOffsetNumber;
 
+	if (number == count)
+	{
+		length -= sizeof(HnswOverflowItem);
+		header->pd_lower += sizeof(HnswOverflowItem);
+	}
 	header->pd_upper -= length;
-	header->pd_lower += sizeof(HnswOverflowItem);
 	memcpy((char *) page + header->pd_upper, item, length);
-	page_items(page)[count].offset = header->pd_upper;
-	page_items(page)[count].length = length;
-	return count + 1;
+	items[number].offset = header->pd_upper;
+	items[number].length = length;
+	return number + 1;
+}
+
+void
+overflow_page_delete(Page page, OffsetNumber number)
+{
+	if (number < 1 || number > page_item_count(page))
+		return;
+	page_items(page)[number - 1].offset = 0;
+	page_items(page)[number - 1].length = 0;
+	compact_items(page);
 }
 
 const void *

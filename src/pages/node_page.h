@@ -52,6 +52,9 @@ extern bool node_page_copy(Page page, int nodes_per_page, int index,
 extern bool node_page_put(Page page, int nodes_per_page, int index,
 						  const HnswNodeCopy *copy, int slack);
 
+/* Same contents, wherever on the page and with whatever slack */
+extern bool node_copies_equal(const HnswNodeCopy *a, const HnswNodeCopy *b);
+
 /* Takes the variable part apart; false when its length does not fit. */
 extern bool node_parse(const HnswNodeCopy *copy, HnswNodeParts *parts);
 
@@ -70,6 +73,9 @@ extern OffsetNumber overflow_page_add(Page page, const void *item, int length);
 /* NULL when there is no such item. */
 extern const void *overflow_page_get(Page page, OffsetNumber number,
 									 int *length);
+
+/* Removes an item, if there is one of that number. */
+extern void overflow_page_delete(Page page, OffsetNumber number);
 
 /* Overwrites an item with one of the same length. */
 extern void overflow_page_replace(Page page, OffsetNumber number,

@@ -115,6 +115,12 @@ locate_page(HnswReader *reader, HnswRegionId region, uint32 page_no)
 	return block;
 }
 
+BlockNumber
+hnsw_reader_block(HnswReader *reader, HnswRegionId region, uint32 page_no)
+{
+	return locate_page(reader, region, page_no);
+}
+
 Page
 hnsw_reader_pin(HnswReader *reader, HnswRegionId region, uint32 page_no,
 				Buffer *buffer)
@@ -122,15 +128,6 @@ hnsw_reader_pin(HnswReader *reader, HnswRegionId region, uint32 page_no,
 	*buffer = pin_block(reader, region, page_no,
 						locate_page(reader, region, page_no));
 	return BufferGetPage(*buffer);
-}
-
-/* Bytes of a code in the piece-th of its pages */
-static inline int
-piece_length(const HnswRecordLayout *layout, uint32 piece)
-{
-	if (layout->pages_per_record == 1)
-		return layout->code_size;
-	return Min(HNSW_PIECE_SIZE, layout->code_size - piece * HNSW_PIECE_SIZE);
 }
 
 static inline void
@@ -193,7 +190,7 @@ prefetch_record(HnswReader *reader, const HnswRecordLayout *layout,
 	prefetch_descriptor(buffer);
 	prefetch_in_buffer(buffer,
 					   layout->codes_offset + place->index * layout->code_size,
-					   piece_length(layout, 0));
+					   hnsw_piece_length(layout, 0));
 	if (layout->factors_size > 0)
 		prefetch_in_buffer(buffer,
 						   HNSW_BODY_OFFSET +
@@ -234,7 +231,7 @@ sum_pieces(HnswReader *reader, HnswRegionId region,
 				   layout->factors_size);
 		sum += quantizer_partial(query,
 								 record_code(page, layout, place->index),
-								 offset, piece_length(layout, piece), factors);
+								 offset, hnsw_piece_length(layout, piece), factors);
 		ReleaseBuffer(buffer);
 	}
 	return sum;
@@ -320,7 +317,7 @@ copy_record(HnswReader *reader, HnswRegionId region,
 			memcpy(factors, record_factors(page, layout, place.index),
 				   layout->factors_size);
 		memcpy(code + offset, record_code(page, layout, place.index),
-			   piece_length(layout, piece));
+			   hnsw_piece_length(layout, piece));
 		ReleaseBuffer(buffer);
 	}
 }

@@ -31,6 +31,10 @@ typedef struct HnswReader
 
 extern void hnsw_reader_init(HnswReader *reader, Relation index);
 
+/* Block of page page_no of a region; errors when there is none. */
+extern BlockNumber hnsw_reader_block(HnswReader *reader, HnswRegionId region,
+									 uint32 page_no);
+
 /*
  * Pins page page_no of a region and returns it, without a lock.  Errors when
  * the region has no such page or the page is not what it should be.

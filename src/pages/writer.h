@@ -1,0 +1,98 @@
+/*-------------------------------------------------------------------------
+ *
+ * writer.h
+ *	  Changes to an index.
+ *
+ * Every function here takes the locks it needs, in ascending order of block
+ * numbers, at most as many as one generic WAL record can name, and returns
+ * with no lock and no pin.  Each record leaves the index complete; see
+ * "Changing an index" in src/README for the order of calls.
+ *
+ * src/pages/writer.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HNSW_WRITER_H
+#define HNSW_WRITER_H
+
+#include "pages/reader.h"
+
+/* A coded vector in memory */
+typedef struct HnswCode
+{
+	uint8	   *code;
+	float	   *factors;
+	uint8	   *refine;			/* for kinds with refinement */
+	float	   *refine_factors;
+} HnswCode;
+
+/* A point to be written */
+typedef struct HnswNewPoint
+{
+	PointId		point;
+	int			level;
+	uint32		slot;			/* first upper slot, when level is above 0 */
+	const HnswCode *code;
+	ItemPointerData heaptid;
+	PointId    *links;			/* at level 0; gets sorted */
+	int			nlinks;
+} HnswNewPoint;
+
+/* New level-0 links for a point that is in use */
+typedef struct HnswLinkChange
+{
+	PointId		point;
+	HnswNodeCopy seen;			/* what the change is based on */
+	HnswNodeParts parts;		/* of seen */
+	PointId		links[GRAPH_MAX_LINKS]; /* gets sorted */
+	int			nlinks;
+	bool		done;			/* out: false when the node is not as seen */
+} HnswLinkChange;
+
+/* Memory for a code of the index, palloc'd */
+extern void hnsw_code_create(HnswCode *code, const Quantizer *quantizer);
+
+/*
+ * Gives out a point id and, when level is above 0, level upper slots with
+ * consecutive numbers from *slot on.  Regions grow as needed.
+ */
+extern PointId hnsw_writer_allocate(HnswReader *reader, int level,
+									uint32 *slot);
+
+/*
+ * Writes code and node of a point that was allocated and is not linked yet:
+ * one record, or several when the code takes several pages, the node last.
+ */
+extern void hnsw_writer_point(HnswReader *reader, const HnswNewPoint *new_point);
+
+/* Writes the upper slot of a point at a level from 1, linked or not. */
+extern void hnsw_writer_slot(HnswReader *reader, PointId point, uint32 slot,
+							 int level, const PointId *links, int nlinks);
+
+/*
+ * Replaces links at level 0.  Changes are sorted by point; those on one page
+ * share a record, as do several pages.
+ */
+extern void hnsw_writer_links(HnswReader *reader, HnswLinkChange *changes,
+							  int n);
+
+/*
+ * Adds a link to the upper slot of a point at a level; links is the full new
+ * list, seen what it was made from.  False when the slot is not as seen.
+ */
+extern bool hnsw_writer_slot_links(HnswReader *reader, PointId point,
+								   uint32 slot, int level,
+								   const PointId *seen, int nseen,
+								   const PointId *links, int nlinks);
+
+/* Adds a row to a point; false when the point is not in use any more. */
+extern bool hnsw_writer_add_row(HnswReader *reader, PointId point,
+								ItemPointer heaptid);
+
+/*
+ * Makes point the entry point when there is none or level is above its level;
+ * false when there is one and it stays.
+ */
+extern bool hnsw_writer_entry(HnswReader *reader, PointId point, int level);
+
+#endif							/* HNSW_WRITER_H */
