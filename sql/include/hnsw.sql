@@ -3,6 +3,9 @@
 -- every machine, and a comparison of index scans with exact answers
 --
 
+-- loads the library, so that settings are known for what they are
+DO $$ BEGIN PERFORM '[0]'::vector; END $$;
+
 -- a plan that could not do without a sequential scan would look expensive
 SET jit = off;
 
