@@ -1,0 +1,397 @@
+# HnswTest.pm
+#	  What the TAP tests share: servers with the extension, the vectors that
+#	  ship, answers of an index and exact answers, builds that stop where a
+#	  test wants them to stop.
+#
+# Vectors are in tables NAME (id, v) and NAME_query (id, v), the exact answers
+# by L2 distance in NAME_truth (id, ids).
+
+package HnswTest;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use FindBin;
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep);
+
+our @EXPORT = qw(
+  new_node prepare load_vectors load_wide
+  $slow_to_load $slow_to_build $slow_to_write
+  recall nearest_by_index nearest_exactly answers index_used ordered
+  check_index check_log index_exists database_files
+  start_sql finish_sql freeze_build release_build
+  kill_server start_after_kill
+);
+
+# Builds that are long in one phase, whatever the machine
+our $slow_to_load = 'CREATE INDEX slow_load ON hog'
+  . ' USING hnsw ((slowly(v)::vector(768)) vector_l2_ops) WHERE id < 1000';
+our $slow_to_build = 'CREATE INDEX slow_build ON sift'
+  . ' USING hnsw (v vector_l2_ops) WITH (m = 48, ef_construction = 400)';
+our $slow_to_write = 'CREATE INDEX slow_write ON wide'
+  . ' USING hnsw (v vector_l2_ops)'
+  . ' WITH (m = 4, ef_construction = 16, quantizer = float)';
+
+my $data = "$FindBin::RealBin/../data";
+
+# Every wait of a test ends after so many seconds
+my $patience = 120;
+
+my $functions = <<'SQL';
+CREATE EXTENSION vector_hnsw;
+
+-- The k nearest rows of a table for each of the first queries, by a distance
+-- operator; the plan is the caller's business.
+CREATE FUNCTION nearest(name text, operator text, k int, queries int,
+						OUT query int, OUT ids int[], OUT distances float8[])
+RETURNS SETOF record LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	vector	vector;
+BEGIN
+	FOR query, vector IN
+		EXECUTE format('SELECT id, v FROM %I ORDER BY id LIMIT $1',
+					   name || '_query') USING queries
+	LOOP
+		EXECUTE format('SELECT array_agg(id), array_agg(d) FROM
+						(SELECT id, v %s $1 AS d FROM %I
+						 ORDER BY v %1$s $1 LIMIT $2) nearest',
+					   operator, name)
+			INTO ids, distances USING vector, k;
+		RETURN NEXT;
+	END LOOP;
+END $$;
+
+CREATE FUNCTION nearest_by_index(name text, operator text, k int, queries int,
+	OUT query int, OUT ids int[], OUT distances float8[])
+RETURNS SETOF record LANGUAGE sql STABLE
+SET enable_seqscan = off SET enable_sort = off
+AS 'SELECT * FROM nearest(name, operator, k, queries)';
+
+CREATE FUNCTION nearest_exactly(name text, operator text, k int, queries int,
+	OUT query int, OUT ids int[], OUT distances float8[])
+RETURNS SETOF record LANGUAGE sql STABLE
+SET enable_indexscan = off
+AS 'SELECT * FROM nearest(name, operator, k, queries)';
+
+-- Share of the true neighbours among those found.  A row that is as near as
+-- the last of them counts, too.
+CREATE FUNCTION recall(found int[], truth int[]) RETURNS float8
+LANGUAGE sql IMMUTABLE AS
+'SELECT count(*)::float8 / cardinality(truth)
+ FROM unnest(found) AS id WHERE id = ANY (truth)';
+
+CREATE FUNCTION recall_by_distance(found float8[], truth float8[])
+RETURNS float8 LANGUAGE sql IMMUTABLE AS
+'SELECT count(*)::float8 / cardinality(truth)
+ FROM unnest(found) AS d WHERE d <= truth[cardinality(truth)]';
+
+CREATE FUNCTION ascends(distances float8[]) RETURNS bool
+LANGUAGE sql IMMUTABLE AS
+'SELECT coalesce(bool_and(distances[i] <= distances[i + 1]), true)
+ FROM generate_series(1, cardinality(distances) - 1) AS i';
+
+-- The vector, a millisecond later: builds over it take their time to load
+CREATE FUNCTION slowly(v vector) RETURNS vector
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	PERFORM pg_sleep(0.001);
+	RETURN v;
+END $$;
+
+-- Waits for a build to be in a phase and have done some steps of it, sends
+-- a signal and tells whom; NULL when the build ended before.
+CREATE FUNCTION signal_build(wanted text, steps bigint, signal text)
+RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+	now_in	record;
+	started	bool := false;
+BEGIN
+	WHILE clock_timestamp() < now() + interval '30 s' LOOP
+		PERFORM pg_stat_clear_snapshot();
+		SELECT pid, phase, tuples_done INTO now_in
+			FROM pg_stat_progress_create_index;
+		IF FOUND AND now_in.phase = 'building index: ' || wanted AND
+		   now_in.tuples_done >= steps THEN
+			IF signal = 'CANCEL' THEN
+				PERFORM pg_cancel_backend(now_in.pid);
+			ELSE
+				EXECUTE format('COPY (SELECT WHERE false) TO PROGRAM %L',
+							   format('kill -%s %s', signal, now_in.pid));
+			END IF;
+			RETURN now_in.pid;
+		END IF;
+		EXIT WHEN started AND now_in IS NULL;
+		started := now_in IS NOT NULL;
+		PERFORM pg_sleep(0.0005);
+	END LOOP;
+	RETURN NULL;
+END $$;
+SQL
+
+# new_node(NAME, [init => {...}], [settings => TEXT]): a running server with
+# nothing in it.  What builds write is in its WAL, unless a setting says not.
+sub new_node
+{
+	my ($name, %options) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	$node->init(%{ $options{init} // {} });
+	$node->append_conf('postgresql.conf',
+		"wal_level = replica\nautovacuum = off\njit = off\n"
+		  . ($options{settings} // ''));
+	$node->start;
+	return $node;
+}
+
+# The extension and the functions above
+sub prepare
+{
+	my ($node) = @_;
+
+	$node->safe_psql('postgres', $functions);
+	return;
+}
+
+sub copy_command
+{
+	my ($table, $file, $option) = @_;
+
+	return qq{\\copy $table FROM PROGRAM '"$^X" "$data/vecs_to_copy.pl" }
+	  . qq{$option "$data/$file"'\n};
+}
+
+# load_vectors(NODE, NAME, [PERSISTENCE]): the vectors NAME that ship
+sub load_vectors
+{
+	my ($node, $name, $persistence) = @_;
+	my $dimensions = { sift => 128, hog => 768 }->{$name};
+
+	$persistence //= '';
+	$node->safe_psql('postgres',
+			"CREATE $persistence TABLE $name (id int, v vector($dimensions));\n"
+		  . "CREATE TABLE ${name}_query (id int, v vector($dimensions));\n"
+		  . "CREATE TABLE ${name}_truth (id int, ids int[]);\n"
+		  . copy_command($name, "${name}_base.bvecs", '')
+		  . copy_command("${name}_query", "${name}_query.bvecs", '')
+		  . copy_command("${name}_truth", "${name}_groundtruth.ivecs",
+			'--array')
+		  . "ANALYZE;\n");
+	return;
+}
+
+# A table of few rows that makes a large index: from hog, each 20 times as
+# long.
+sub load_wide
+{
+	my ($node, $rows) = @_;
+	my $v = join(' || ', ('v') x 20);
+
+	$node->safe_psql('postgres',
+		"CREATE TABLE wide (id int, v vector(15360));
+		 INSERT INTO wide SELECT id, $v FROM hog WHERE id < $rows;
+		 CREATE TABLE wide_query (id int, v vector(15360));
+		 INSERT INTO wide_query SELECT id, $v FROM hog_query WHERE id < 5;");
+	return;
+}
+
+# recall(NODE, NAME, SETTINGS, K): mean recall@k by L2 distance
+sub recall
+{
+	my ($node, $name, $settings, $k) = @_;
+
+	return $node->safe_psql('postgres',
+		"$settings
+		 SELECT avg(recall(n.ids, t.ids[1:$k]))
+		 FROM nearest_by_index('$name', '<->', $k, 1000) n
+		 JOIN ${name}_truth t ON t.id = n.query");
+}
+
+# answers(NODE, NAME, OPERATOR, K, [SETTINGS]): what the index says, as text
+# in order
+sub answers
+{
+	my ($node, $name, $operator, $k, $settings) = @_;
+
+	$settings //= '';
+	return $node->safe_psql('postgres',
+		"$settings
+		 SELECT query, ids FROM nearest_by_index('$name', '$operator', $k, 20)"
+	);
+}
+
+# The index of the last scan that answers made, in a session of its own
+sub index_used
+{
+	my ($node, $name, $operator) = @_;
+
+	return $node->safe_psql('postgres',
+		"SELECT count(*) FROM nearest_by_index('$name', '$operator', 1, 1)
+		 \\g /dev/null
+		 SELECT index FROM hnsw_scan_stats()");
+}
+
+# Whether K rows came for each of the first queries, in exact order.
+sub ordered
+{
+	my ($node, $name, $operator, $k, $settings) = @_;
+
+	return $node->safe_psql('postgres',
+		"$settings
+		 SELECT bool_and(cardinality(ids) = $k AND ascends(distances))
+		 FROM nearest_by_index('$name', '$operator', $k, 20)") eq 't';
+}
+
+sub check_index
+{
+	my ($node, $index, $text) = @_;
+	my ($status, $out, $error) =
+	  $node->psql('postgres', "SELECT hnsw_index_check('$index')");
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is("$status: $error", '0: ', $text // "index $index passes the check");
+	return;
+}
+
+# What no test may leave in the server's log
+sub check_log
+{
+	my ($node) = @_;
+	my @found = grep {
+		/PANIC|TRAP:|was terminated by signal (?!9\b)|refcount leak|resource was not closed|pins? leak/
+	} split /\n/, slurp_file($node->logfile);
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is("@found", '', 'nothing is wrong in the log of ' . $node->name);
+	return;
+}
+
+sub index_exists
+{
+	my ($node, $index) = @_;
+
+	return $node->safe_psql('postgres',
+		"SELECT count(*) FROM pg_class WHERE relname = '$index'") != 0;
+}
+
+# The database's files that belong to relations.  A checkpoint removes those
+# of dropped relations.
+sub database_files
+{
+	my ($node) = @_;
+	my $oid = $node->safe_psql('postgres',
+		"CHECKPOINT; SELECT oid FROM pg_database WHERE datname = 'postgres'");
+
+	return join(' ',
+		sort grep { /^\d+$/ } slurp_dir($node->data_dir . "/base/$oid"));
+}
+
+# start_sql(NODE, SQL): a session that runs it and that nobody waits for
+sub start_sql
+{
+	my ($node, $sql) = @_;
+	my $session = { out => '', error => '' };
+
+	$session->{run} = IPC::Run::start(
+		[
+			$node->installed_command('psql'), '-XAtq',
+			'-v', 'ON_ERROR_STOP=1',
+			'-d', $node->connstr('postgres'),
+			'-c', $sql
+		],
+		'<', \undef,
+		'>', \$session->{out},
+		'2>', \$session->{error},
+		IPC::Run::timeout($patience));
+	return $session;
+}
+
+# Waits for such a session; returns its exit code, output and errors.
+sub finish_sql
+{
+	my ($session) = @_;
+
+	$session->{run}->finish;
+	return ($session->{run}->result(0), $session->{out}, $session->{error});
+}
+
+# freeze_build(NODE, CREATE, PHASE, STEPS): starts a build in a session of its
+# own and stops its backend (SIGSTOP) in the phase.  Short phases can be
+# missed, then the next try may have more luck.
+sub freeze_build
+{
+	my ($node, $create, $phase, $steps) = @_;
+
+	for my $try (1 .. 20)
+	{
+		my $build = start_sql($node, $create);
+		my $pid = $node->safe_psql('postgres',
+			"SELECT signal_build('$phase', $steps, 'STOP')");
+		my $stopped_in = $pid eq '' ? '' : $node->safe_psql('postgres',
+			"SELECT phase FROM pg_stat_progress_create_index");
+
+		if ($stopped_in eq "building index: $phase")
+		{
+			$build->{pid} = $pid;
+			return $build;
+		}
+		note "missed phase \"$phase\" ($stopped_in), try $try";
+		if ($pid ne '')
+		{
+			$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+			kill 'CONT', $pid;
+		}
+		finish_sql($build);
+		my ($index) = $create =~ /INDEX (\w+)/;
+		$node->safe_psql('postgres', "DROP INDEX IF EXISTS $index");
+	}
+	die "no build was ever seen in phase \"$phase\"";
+}
+
+sub release_build
+{
+	my ($build) = @_;
+
+	kill 'CONT', $build->{pid};
+	return finish_sql($build);
+}
+
+# kill_server(NODE, PID): kill -9 of the postmaster and one of its backends.
+# The others notice by themselves.
+sub kill_server
+{
+	my ($node, $backend) = @_;
+	my $postmaster = slurp_file($node->data_dir . '/postmaster.pid');
+
+	$postmaster =~ s/\n.*//s;
+	$node->kill9;
+	kill 'KILL', $backend;
+	for my $pid ($postmaster, $backend)
+	{
+		for (1 .. 10 * $patience)
+		{
+			last unless kill 0, $pid;
+			sleep 0.1;
+		}
+	}
+	return;
+}
+
+# As long as a process of the old server is left no new one starts.
+sub start_after_kill
+{
+	my ($node) = @_;
+
+	for (1 .. 10 * $patience)
+	{
+		return if $node->start(fail_ok => 1);
+		sleep 0.1;
+	}
+	die 'server does not start again';
+}
+
+1;
