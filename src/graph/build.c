@@ -105,6 +105,12 @@ assign_levels(GraphBuild *build)
 	return nupper;
 }
 
+static Size
+list_bytes(int m, GraphLevel level)
+{
+	return build_list_capacity(m, level) * (sizeof(PointId) + sizeof(float));
+}
+
 GraphBuild *
 graph_build_create(const GraphBuildOptions *options, GraphStore *distances,
 				   void (*set_query) (GraphStore *distances, PointId point),
@@ -127,14 +133,13 @@ graph_build_create(const GraphBuildOptions *options, GraphStore *distances,
 	build->levels = graph_array_alloc(npoints, sizeof(GraphLevel));
 	build->upper = graph_array_alloc(npoints, sizeof(uint32));
 	nupper = assign_levels(build);
+	build->in_links = graph_array_alloc0(npoints, sizeof(uint16));
 	build->heads[0] = graph_array_alloc0(npoints, sizeof(ListHead));
 	build->heads[1] = graph_array_alloc0(nupper, sizeof(ListHead));
-	build->lists[0] = graph_array_alloc(npoints,
-										2 * GraphMaxLinks(options->m, 0) *
-										sizeof(uint32));
-	build->lists[1] = graph_array_alloc(nupper,
-										2 * GraphMaxLinks(options->m, 1) *
-										sizeof(uint32));
+	build->lists[0] = graph_array_alloc(npoints, list_bytes(options->m, 0));
+	build->lists[1] = graph_array_alloc(nupper, list_bytes(options->m, 1));
+	build->candidates = graph_array_alloc(2 * options->ef_construction,
+										  sizeof(GraphNeighbour));
 	build->search = graph_search_create(&build->store,
 										options->select.extend_candidates);
 	return build;
@@ -151,125 +156,71 @@ graph_build_free(GraphBuild *build)
 	}
 	pfree(build->levels);
 	pfree(build->upper);
-	if (build->candidates != NULL)
-		pfree(build->candidates);
+	pfree(build->in_links);
+	pfree(build->candidates);
 	pfree(build);
 }
 
 double
 graph_build_bytes_per_point(int m)
 {
-	double		list0 = sizeof(ListHead) +
-		GraphMaxLinks(m, 0) * (sizeof(PointId) + sizeof(float));
-	double		list1 = sizeof(ListHead) +
-		GraphMaxLinks(m, 1) * (sizeof(PointId) + sizeof(float));
+	double		fixed = sizeof(GraphLevel) + sizeof(uint32) + sizeof(uint16);
+	double		list0 = sizeof(ListHead) + list_bytes(m, 0);
+	double		list1 = sizeof(ListHead) + list_bytes(m, 1);
 
 	/* a point has 1 / (m - 1) lists above level 0 on average */
-	return list0 + list1 / (m - 1) + sizeof(GraphLevel) + sizeof(uint32);
+	return fixed + list0 + list1 / (m - 1);
 }
 
-/* Takes over the results of the last search as candidates. */
+/* Appends the results of the last search to the candidates. */
 static int
 take_candidates(GraphBuild *build, int have)
 {
 	int			n;
 	const GraphNeighbour *results = graph_search_results(build->search, &n);
 
-	if (have + n > build->candidates_allocated)
-	{
-		build->candidates_allocated = Max(have + n,
-										  2 * build->candidates_allocated);
-		if (build->candidates == NULL)
-			build->candidates = palloc(build->candidates_allocated *
-									   sizeof(GraphNeighbour));
-		else
-			build->candidates = repalloc(build->candidates,
-										 build->candidates_allocated *
-										 sizeof(GraphNeighbour));
-	}
 	memcpy(build->candidates + have, results, n * sizeof(GraphNeighbour));
 	return have + n;
 }
 
 /*
- * Selection for a list: candidates come out accepted ones first.  Returns
- * how many stay, and in *naccepted how many of them were accepted.
+ * Fills in the candidates for the links of a new point at a level, found from
+ * the given entries; returns how many.
+ *
+ * All links of all results were followed, so that the neighbours' neighbours
+ * that are nearest are among the points that the search met and left behind.
  */
 static int
-select_for_list(GraphBuild *build, GraphNeighbour *candidates, int n, int max,
-				int *naccepted)
+find_candidates(GraphBuild *build, const GraphNeighbour *entries,
+				int nentries, GraphLevel level)
 {
-	const GraphSelectOptions *select = &build->options.select;
+	int			ef = build->options.ef_construction;
+	int			n;
 
-	graph_sort_neighbours(candidates, n);
-	*naccepted = 0;
-	if (!select->heuristic)
-		return Min(n, max);
-	*naccepted = graph_select_diverse(build->distances, candidates, n, max);
-	return select->keep_pruned ? Min(n, max) : *naccepted;
+	(void) graph_search_level(build->search, entries, nentries, level, ef);
+	n = take_candidates(build, 0);
+	if (build->options.select.extend_candidates)
+	{
+		(void) graph_search_continue(build->search, ef, false);
+		n = take_candidates(build, n);
+	}
+	return n;
 }
 
-static void
-write_list(LinkList *list, const GraphNeighbour *neighbours, int n,
-		   int naccepted)
-{
-	for (int i = 0; i < n; i++)
-	{
-		list->links[i] = neighbours[i].point;
-		list->distances[i] = neighbours[i].distance;
-	}
-	list->head->count = n;
-	list->head->naccepted = naccepted;
-}
-
-/* Links a point to a new one; a full list is selected anew. */
-static void
-add_back_link(GraphBuild *build, PointId point, GraphLevel level,
-			  GraphNeighbour new_link)
-{
-	LinkList	list = build_list(build, point, level);
-	GraphNeighbour candidates[GRAPH_MAX_LINKS + 1];
-	int			count = list.head->count;
-	int			naccepted;
-
-	if (count < list.capacity)
-	{
-		list.links[count] = new_link.point;
-		list.distances[count] = new_link.distance;
-		list.head->count++;
-		return;
-	}
-	for (int i = 0; i < count; i++)
-	{
-		candidates[i].point = list.links[i];
-		candidates[i].distance = list.distances[i];
-	}
-	candidates[count++] = new_link;
-	count = select_for_list(build, candidates, count, list.capacity,
-							&naccepted);
-	write_list(&list, candidates, count, naccepted);
-}
-
-#ifndef OWN_LINKS0
-#define OWN_LINKS0 (build->options.m)
-#endif
-/* Chooses the links of a new point at a level and makes them both ways. */
+/* Links a new point at a level, both ways. */
 static void
 link_at_level(GraphBuild *build, PointId point, GraphLevel level,
 			  int ncandidates)
 {
-	LinkList	list = build_list(build, point, level);
-	int			naccepted;
+	GraphNeighbour *links = build->candidates;
 	int			n;
 
-	n = select_for_list(build, build->candidates, ncandidates,
-						level == 0 ? OWN_LINKS0 : build->options.m, &naccepted);
-	write_list(&list, build->candidates, n, naccepted);
+	n = build_set_links(build, point, level, links, ncandidates);
 	for (int i = 0; i < n; i++)
 	{
-		GraphNeighbour back = {build->candidates[i].distance, point};
+		GraphNeighbour back = {links[i].distance, point};
 
-		add_back_link(build, build->candidates[i].point, level, back);
+		build_add_link(build, links[i].point, level, back);
 	}
 }
 
@@ -295,14 +246,9 @@ graph_build_add(GraphBuild *build, PointId point)
 	nearest = graph_descend(build->search, build->entry, top, level + 1);
 	for (int l = Min(level, top); l >= 0; l--)
 	{
-		int			n;
-
-		graph_search_level(build->search, entries, nentries, (GraphLevel) l,
-						   build->options.ef_construction);
-		n = take_candidates(build, 0);
+		nentries = find_candidates(build, entries, nentries, (GraphLevel) l);
 		entries = build->candidates;
-		nentries = n;
-		link_at_level(build, point, (GraphLevel) l, n);
+		link_at_level(build, point, (GraphLevel) l, nentries);
 	}
 	build->ninserted = point + 1;
 	if (level > top)

@@ -91,6 +91,7 @@ give_link(Walk *walk, const GraphNeighbour *from, PointId point)
 
 	/* the list is no longer what the heuristic left */
 	list.head->naccepted = Min(list.head->naccepted, place);
+	list.head->nknown = Min(list.head->nknown, place);
 	return true;
 }
 

@@ -48,12 +48,25 @@ compare_neighbours(const void *a, const void *b)
 	return (x->point > y->point) - (x->point < y->point);
 }
 
+/* What is short, or in order but for a few, is sorted by insertion. */
 void
 graph_sort_neighbours(GraphNeighbour *neighbours, int n)
 {
+	int			moves = 8 * n;
+
 	for (int i = 1; i < n; i++)
 	{
-		if (compare_neighbours(&neighbours[i - 1], &neighbours[i]) > 0)
+		GraphNeighbour neighbour = neighbours[i];
+		int			j = i;
+
+		while (j > 0 && compare_neighbours(&neighbours[j - 1], &neighbour) > 0)
+		{
+			neighbours[j] = neighbours[j - 1];
+			j--;
+		}
+		neighbours[j] = neighbour;
+		moves -= i - j;
+		if (moves < 0)
 		{
 			qsort(neighbours, n, sizeof(GraphNeighbour), compare_neighbours);
 			return;
@@ -125,9 +138,8 @@ mark_pruned(GraphStore *store, const GraphNeighbour *candidates, int n,
 	return naccepted;
 }
 
-/* Moves what is not marked to the front; both groups keep their order. */
-static void
-partition(GraphNeighbour *candidates, int n, const bool *pruned)
+int
+graph_partition(GraphNeighbour *neighbours, int n, const bool *marked)
 {
 	GraphNeighbour stack[SELECT_STACK];
 	GraphNeighbour *rest = stack;
@@ -138,14 +150,15 @@ partition(GraphNeighbour *candidates, int n, const bool *pruned)
 		rest = graph_array_alloc(n, sizeof(GraphNeighbour));
 	for (int i = 0; i < n; i++)
 	{
-		if (pruned[i])
-			rest[nrest++] = candidates[i];
+		if (marked[i])
+			rest[nrest++] = neighbours[i];
 		else
-			candidates[nfront++] = candidates[i];
+			neighbours[nfront++] = neighbours[i];
 	}
-	memcpy(candidates + nfront, rest, nrest * sizeof(GraphNeighbour));
+	memcpy(neighbours + nfront, rest, nrest * sizeof(GraphNeighbour));
 	if (rest != stack)
 		pfree(rest);
+	return nfront;
 }
 
 int
@@ -160,7 +173,7 @@ graph_select_diverse(GraphStore *store, GraphNeighbour *candidates, int n,
 	if (n > SELECT_STACK)
 		pruned = graph_array_alloc(n, sizeof(bool));
 	naccepted = mark_pruned(store, candidates, n, max, pruned);
-	partition(candidates, n, pruned);
+	(void) graph_partition(candidates, n, pruned);
 	if (pruned != stack)
 		pfree(pruned);
 	return naccepted;

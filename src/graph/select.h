@@ -23,4 +23,11 @@ extern void graph_sort_neighbours(GraphNeighbour *neighbours, int n);
 extern int	graph_select_diverse(GraphStore *store, GraphNeighbour *candidates,
 								 int n, int max);
 
+/*
+ * Moves those that are not marked to the front, then the others; both groups
+ * keep their order.  Returns how many are not marked.
+ */
+extern int	graph_partition(GraphNeighbour *neighbours, int n,
+							const bool *marked);
+
 #endif							/* HNSW_GRAPH_SELECT_H */
