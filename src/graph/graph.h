@@ -34,6 +34,9 @@ typedef uint8 GraphLevel;
 /* At level 0 a point has twice as many links. */
 #define GraphMaxLinks(m, level) ((level) == 0 ? 2 * (m) : (m))
 
+/* Links that a new point chooses for itself */
+#define GraphOwnLinks(m, level) (m)
+
 typedef struct GraphNeighbour
 {
 	float		distance;

@@ -10,6 +10,10 @@
 #ifndef HNSW_GRAPH_MEMORY_H
 #define HNSW_GRAPH_MEMORY_H
 
+#ifndef FRONTEND
+#include "utils/memutils.h"
+#endif
+
 /*
  * count * size bytes.  What does not fit Size saturates, so that the
  * allocator refuses it.
@@ -27,6 +31,22 @@ static inline void *
 graph_array_alloc(uint64 count, Size size)
 {
 	return palloc_extended(graph_array_size(count, size), MCXT_ALLOC_HUGE);
+}
+
+/*
+ * The same, to live as long as an array that is there already: what grows in
+ * the middle of a call must not go to a context of that call.
+ */
+static inline void *
+graph_array_alloc_beside(void *array, uint64 count, Size size)
+{
+#ifdef FRONTEND
+	return palloc(graph_array_size(count, size));
+#else
+	return MemoryContextAllocExtended(GetMemoryChunkContext(array),
+									  graph_array_size(count, size),
+									  MCXT_ALLOC_HUGE);
+#endif
 }
 
 /* The same, all bytes zero. */
