@@ -290,10 +290,11 @@ sub database_files
 		sort grep { /^\d+$/ } slurp_dir($node->data_dir . "/base/$oid"));
 }
 
-# start_sql(NODE, SQL): a session that runs it and that nobody waits for
+# start_sql(NODE, SQL...): a session that runs one after the other and that
+# nobody waits for
 sub start_sql
 {
-	my ($node, $sql) = @_;
+	my ($node, @sql) = @_;
 	my $session = { out => '', error => '' };
 
 	$session->{run} = IPC::Run::start(
@@ -301,7 +302,7 @@ sub start_sql
 			$node->installed_command('psql'), '-XAtq',
 			'-v', 'ON_ERROR_STOP=1',
 			'-d', $node->connstr('postgres'),
-			'-c', $sql
+			map { ('-c', $_) } @sql
 		],
 		'<', \undef,
 		'>', \$session->{out},

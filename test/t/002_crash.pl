@@ -99,11 +99,10 @@ if ($ENV{VECTOR_HNSW_LONG})
 	{
 		my ($name, $seconds) = @{ [ [ 'hog', 1 ], [ 'sift', 2 ] ]->[ rand 2 ] };
 		my $build = start_sql($node,
-			"SELECT pg_backend_pid(); CREATE INDEX any_time ON $name"
-			  . ' USING hnsw (v vector_l2_ops)');
-		my $session = $build->{run};
+			'SELECT pg_backend_pid()',
+			"CREATE INDEX any_time ON $name USING hnsw (v vector_l2_ops)");
 
-		$session->pump until $build->{out} =~ /(\d+)\n/;
+		$build->{run}->pump until $build->{out} =~ /(\d+)\n/;
 		sleep(rand $seconds);
 		kill 'KILL', $1;
 		finish_sql($build);
