@@ -72,7 +72,7 @@ build_list_capacity(int m, GraphLevel level)
 static inline int
 build_own_links(int m, GraphLevel level)
 {
-	return level == 0 ? m + m / 4 : m;
+	return GraphOwnLinks(m, level);
 }
 
 /* One list, wherever it is */

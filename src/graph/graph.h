@@ -35,7 +35,7 @@ typedef uint8 GraphLevel;
 #define GraphMaxLinks(m, level) ((level) == 0 ? 2 * (m) : (m))
 
 /* Links that a new point chooses for itself */
-#define GraphOwnLinks(m, level) (m)
+#define GraphOwnLinks(m, level) ((level) == 0 ? (m) + (m) / 4 : (m))
 
 typedef struct GraphNeighbour
 {
