@@ -7,12 +7,14 @@
  * It copies each page under the share lock and trusts nothing on the copy.
  * Inserts and vacuum may run beside it: whatever looks wrong because it is
  * newer than what the check knows is looked up again before it is a fault.
+ * A page that holds nothing in use need not have been written yet: it may
+ * be zero, or behind the end of the file.
  *
  *	  metapage			check_meta.c
  *	  parameters		check_records.c
- *	  codes, refinement check_records.c
  *	  nodes				check_nodes.c: each page by itself; learns the level
  *						of each point and which upper slots are whose
+ *	  codes, refinement check_records.c
  *	  upper levels		check_upper.c
  *	  overflow			check_overflow.c: each page by itself
  *	  lists				check_lists.c: links of level 0, heap TIDs
@@ -62,8 +64,8 @@ typedef struct HnswCheck
 	PointId		first_higher;	/* and the first of them */
 	uint64		nlive;			/* points that stand for heap rows */
 	Tuplesortstate *tids;
-	int64		twice;			/* a heap TID known to be there twice, */
-	PointId		twice_point;	/* and the point that it was met at */
+	struct RowTwice *twice;		/* see check_lists.c */
+	int			ntwice;
 } HnswCheck;
 
 /* Bytes with a bit for each item that an overflow page can have */
@@ -97,6 +99,10 @@ extern bool check_read_page(HnswCheck *check, HnswRegionId region,
 
 /* Looks at the metapage again, for what has been added since. */
 extern void check_refresh(HnswCheck *check);
+
+/* Is any of count points from first on in use?  After check_nodes. */
+extern bool check_any_present(const HnswCheck *check, uint64 first,
+							  uint32 count);
 
 /* Is there such a point, slot, overflow page now? */
 extern bool check_point_exists(HnswCheck *check, PointId point);
@@ -149,10 +155,10 @@ extern void check_get_node(HnswCheck *check, Page page, BlockNumber block,
 
 /*
  * Copies an overflow item that a point names (room for BLCKSZ); returns its
- * length, 0 when it is newer than the check.  item_block is where it is.
+ * length, 0 when there is no such item.  item_block is where it is.
  */
-extern int	check_get_item(HnswCheck *check, BlockNumber block, PointId point,
-						   const ItemPointerData *where, void *item,
-						   BlockNumber *item_block);
+extern int	check_find_item(HnswCheck *check, BlockNumber block,
+							PointId point, const ItemPointerData *where,
+							void *item, BlockNumber *item_block);
 
 #endif							/* HNSW_INSPECT_CHECK_H */

@@ -15,8 +15,11 @@
 #include "inspect/check.h"
 #include "miscadmin.h"
 
-/* No heap TID as a number */
-#define NO_ROW	((int64) -1)
+/* Candidates for heap rows that are in the index twice, at most */
+#define MAX_ROWS_TWICE	65536
+
+/* How often a node is read again because it changed under our hands */
+#define MAX_TRIES		100
 
 /* A node on its page, being checked */
 typedef struct NodeCheck
@@ -29,8 +32,50 @@ typedef struct NodeCheck
 } NodeCheck;
 
 /*
- * Takes an overflow item for the point.  False when somebody has it already.
+ * A heap TID, as a number, that was met twice in the course of the check.
+ * Its row may have gone and another one have come in the meantime.
  */
+typedef struct RowTwice
+{
+	int64		tid;
+	PointId		point;			/* where it was met in the second pass */
+} RowTwice;
+
+static void
+read_node(NodeCheck *node)
+{
+	HnswCheck  *check = node->check;
+	PGAlignedBlock page;
+
+	(void) check_read_page(check, HNSW_REGION_NODES,
+						   node->point / check->meta.nodes_per_page, false,
+						   page.data, &node->block);
+	check_get_node(check, page.data, node->block, node->point, &node->copy,
+				   &node->parts);
+}
+
+/* Reads the node anew; returns whether it has changed. */
+static bool
+node_changed(NodeCheck *node)
+{
+	HnswNodeCopy before = node->copy;
+
+	read_node(node);
+	return !node_copies_equal(&before, &node->copy);
+}
+
+/*-------------------------------------------------------------------------
+ * Overflow items
+ *-------------------------------------------------------------------------
+ */
+
+static bool
+same_item(const ItemPointerData *a, const ItemPointerData *b)
+{
+	return memcmp(a, b, sizeof(ItemPointerData)) == 0;
+}
+
+/* Takes an overflow item for the point.  False when somebody has it already. */
 static bool
 claim_item(HnswCheck *check, const ItemPointerData *where)
 {
@@ -49,12 +94,66 @@ claim_item(HnswCheck *check, const ItemPointerData *where)
 }
 
 static void
-item_used_twice(NodeCheck *node, const ItemPointerData *where)
+item_missing(NodeCheck *node, const ItemPointerData *where)
 {
-	check_fault(node->check, "has an overflow item that is used twice",
-				"Block %u, point %u: expected an item of its own, found (%u,%u), which was met before.",
-				node->block, node->point, ItemPointerGetBlockNumber(where),
-				ItemPointerGetOffsetNumber(where));
+	check_fault(node->check, "has a pointer to an overflow item that does not exist",
+				"Block %u, point %u: expected an item, found no item %u in page %u of region \"%s\".",
+				node->block, node->point, ItemPointerGetOffsetNumber(where),
+				ItemPointerGetBlockNumber(where),
+				hnsw_region_name(HNSW_REGION_OVERFLOW));
+}
+
+/* Does the node, or one of its lists of rows, point to the item? */
+static bool
+node_refers_to(NodeCheck *node, const ItemPointerData *where)
+{
+	ItemPointerData next = node->parts.more_tids;
+	PGAlignedBlock item;
+	BlockNumber block;
+	uint64		limit = ITEM_BYTES * 8 *
+		(uint64) hnsw_directory(&node->check->now,
+								HNSW_REGION_OVERFLOW)->npages;
+
+	if (ItemPointerIsValid(&node->parts.links_away) &&
+		same_item(&node->parts.links_away, where))
+		return true;
+	for (uint64 i = 0; i < limit && ItemPointerIsValid(&next); i++)
+	{
+		if (same_item(&next, where))
+			return true;
+		if (check_find_item(node->check, node->block, node->point, &next,
+							item.data, &block) == 0)
+			return false;
+		next = ((HnswTidList *) item.data)->next;
+	}
+	return false;
+}
+
+/*
+ * The item was met before.  It may have been given back and taken again since
+ * then: it is a fault when another point refers to it now.
+ */
+static void
+item_met_again(NodeCheck *node, const ItemPointerData *where)
+{
+	HnswCheck  *check = node->check;
+	NodeCheck	other = {.check = check};
+
+	for (PointId point = 0; point < check->meta.npoints; point++)
+	{
+		if (point == node->point ||
+			(check->points[point] & POINT_PRESENT) == 0)
+			continue;
+		other.point = point;
+		read_node(&other);
+		if (node_refers_to(&other, where) && !node_changed(node) &&
+			node_refers_to(node, where))
+			check_fault(check, "has an overflow item that is used twice",
+						"Block %u, point %u: expected an item of its own, found (%u,%u), which is also that of point %u.",
+						node->block, node->point,
+						ItemPointerGetBlockNumber(where),
+						ItemPointerGetOffsetNumber(where), point);
+	}
 }
 
 /*-------------------------------------------------------------------------
@@ -98,24 +197,52 @@ links_malformed(NodeCheck *node, BlockNumber block, const uint8 *bytes,
 				block, node->point, node->check->meta.link_format, length);
 }
 
+/*
+ * Copies the links of a node from the overflow region, where an insert may
+ * move them at any time: they are right when the node still says so in the
+ * end.  Returns their length; 0 when they have come back into the node.
+ */
+static int
+get_links_away(NodeCheck *node, void *item, BlockNumber *block)
+{
+	for (int i = 0; i < MAX_TRIES; i++)
+	{
+		ItemPointerData where = node->parts.links_away;
+		int			length;
+
+		if (!ItemPointerIsValid(&where))
+			return 0;
+		length = check_find_item(node->check, node->block, node->point,
+								 &where, item, block);
+		if (node_changed(node))
+			continue;
+		if (length == 0)
+			item_missing(node, &where);
+		if (!claim_item(node->check, &where))
+			item_met_again(node, &where);
+		return length;
+	}
+	return 0;
+}
+
 static void
 check_links(NodeCheck *node)
 {
 	HnswCheck  *check = node->check;
-	const uint8 *bytes = node->parts.links;
-	int			length = node->parts.links_length;
+	const uint8 *bytes;
 	BlockNumber block = node->block;
 	PointId		links[GRAPH_MAX_LINKS];
 	PGAlignedBlock item;
+	int			length = 0;
 	int			nlinks;
 
 	if (ItemPointerIsValid(&node->parts.links_away))
+		length = get_links_away(node, item.data, &block);
+	bytes = (const uint8 *) item.data;
+	if (length == 0)
 	{
-		length = check_get_item(check, node->block, node->point,
-								&node->parts.links_away, item.data, &block);
-		if (!claim_item(check, &node->parts.links_away))
-			item_used_twice(node, &node->parts.links_away);
-		bytes = (const uint8 *) item.data;
+		bytes = node->parts.links;
+		length = node->parts.links_length;
 	}
 
 	nlinks = link_codec_decode(check->meta.link_format, node->point, bytes,
@@ -135,19 +262,32 @@ check_links(NodeCheck *node)
  * Heap TIDs
  *-------------------------------------------------------------------------
  */
-/* Complains when the row that is known to be there twice is met again. */
+static int
+compare_rows(const void *a, const void *b)
+{
+	int64		ta = ((const RowTwice *) a)->tid;
+	int64		tb = ((const RowTwice *) b)->tid;
+
+	return ta < tb ? -1 : ta > tb;
+}
+
+/* In the second pass: complains when a row is met again that was before. */
 static void
-row_met(NodeCheck *node, BlockNumber block, const ItemPointerData *tid)
+meet_row(NodeCheck *node, BlockNumber block, int64 tid)
 {
 	HnswCheck  *check = node->check;
+	RowTwice	key = {.tid = tid};
+	RowTwice   *row = bsearch(&key, check->twice, check->ntwice,
+							  sizeof(RowTwice), compare_rows);
 
-	if (PointIdIsValid(check->twice_point))
+	if (row == NULL)
+		return;
+	if (PointIdIsValid(row->point))
 		check_fault(check, "has a heap row twice",
 					"Block %u, point %u: expected other heap rows than those of point %u, found (%u,%u).",
-					block, node->point, check->twice_point,
-					ItemPointerGetBlockNumber(tid),
-					ItemPointerGetOffsetNumber(tid));
-	check->twice_point = node->point;
+					block, node->point, row->point,
+					(BlockNumber) (tid >> 16), (OffsetNumber) tid);
+	row->point = node->point;
 }
 
 static void
@@ -156,7 +296,7 @@ check_tid(NodeCheck *node, BlockNumber block, const ItemPointerData *tid)
 	HnswCheck  *check = node->check;
 	BlockNumber heap_block = ItemPointerGetBlockNumberNoCheck(tid);
 	OffsetNumber offset = ItemPointerGetOffsetNumberNoCheck(tid);
-	int64		key;
+	int64		key = (int64) heap_block << 16 | offset;
 
 	if (offset == InvalidOffsetNumber)
 		check_fault(check, "has an invalid heap row in a list",
@@ -169,19 +309,18 @@ check_tid(NodeCheck *node, BlockNumber block, const ItemPointerData *tid)
 					"Block %u, point %u: expected a block below %u, found (%u,%u).",
 					block, node->point, check->heap_blocks, heap_block,
 					offset);
-	key = (int64) heap_block << 16 | offset;
-	if (check->twice == NO_ROW)
+	if (check->twice == NULL)
 		tuplesort_putdatum(check->tids, Int64GetDatum(key), false);
-	else if (check->twice == key)
-		row_met(node, block, tid);
+	else
+		meet_row(node, block, key);
 }
 
 /*
- * The item was met before: by this very chain, which then is a circle, or by
+ * The list was met before: by this very chain, which then is a circle, or by
  * somebody else.
  */
 static void
-list_used_twice(NodeCheck *node, const ItemPointerData *where, uint64 nlists)
+list_met_again(NodeCheck *node, const ItemPointerData *where, uint64 nlists)
 {
 	ItemPointerData next = node->parts.more_tids;
 	PGAlignedBlock item;
@@ -189,20 +328,24 @@ list_used_twice(NodeCheck *node, const ItemPointerData *where, uint64 nlists)
 
 	for (uint64 i = 0; i < nlists; i++)
 	{
-		if (ItemPointerEquals(&next, unconstify(ItemPointerData *, where)))
+		if (same_item(&next, where))
 			check_fault(node->check, "has lists of heap rows in a circle",
 						"Block %u, point %u: expected an end after %llu lists, found (%u,%u) again.",
 						node->block, node->point, (unsigned long long) nlists,
 						ItemPointerGetBlockNumber(where),
 						ItemPointerGetOffsetNumber(where));
-		(void) check_get_item(node->check, node->block, node->point, &next,
-							  item.data, &block);
+		if (check_find_item(node->check, node->block, node->point, &next,
+							item.data, &block) == 0)
+			break;
 		next = ((HnswTidList *) item.data)->next;
 	}
-	item_used_twice(node, where);
+	item_met_again(node, where);
 }
 
-/* Follows the lists of a node; returns how many TIDs they hold. */
+/*
+ * Follows the lists of a node; returns how many TIDs they hold.  New lists come
+ * before the others, and all stay where they are.
+ */
 static uint64
 check_tid_lists(NodeCheck *node)
 {
@@ -217,11 +360,13 @@ check_tid_lists(NodeCheck *node)
 	{
 		ItemPointerData where = next;
 		BlockNumber block;
-		int			length = check_get_item(check, node->block, node->point,
-											&where, item.data, &block);
+		int			length = check_find_item(check, node->block, node->point,
+											 &where, item.data, &block);
 
+		if (length == 0)
+			item_missing(node, &where);
 		if (!claim_item(check, &where))
-			list_used_twice(node, &where, nlists);
+			list_met_again(node, &where, nlists);
 
 		/* it may be shorter than its item, after a vacuum */
 		if (length < (int) offsetof(HnswTidList, tids) ||
@@ -252,7 +397,7 @@ check_tids(NodeCheck *node)
 		check_tid(node, node->block, &node->copy.node.heaptid);
 		ntids++;
 	}
-	if (ntids > 0)
+	if (ntids > 0 && (check->points[node->point] & POINT_LIVE) == 0)
 	{
 		check->points[node->point] |= POINT_LIVE;
 		check->nlive++;
@@ -272,8 +417,10 @@ check_page_lists(HnswCheck *check, uint32 page_no)
 	PGAlignedBlock page;
 	NodeCheck	node = {.check = check};
 
-	(void) check_read_page(check, HNSW_REGION_NODES, page_no, false, page.data,
-						   &node.block);
+	if (!check_read_page(check, HNSW_REGION_NODES, page_no,
+						 first + per_page >= check->meta.npoints, page.data,
+						 &node.block))
+		return;
 	for (uint64 point = first; point < end; point++)
 	{
 		node.point = point;
@@ -298,37 +445,31 @@ check_all_lists(HnswCheck *check)
 		check_page_lists(check, first / per_page);
 }
 
-/* A TID that is in the index twice, or NO_ROW */
-static int64
-find_row_twice(Tuplesortstate *tids)
+/* Reads the sorted TIDs and keeps those that are there more than once. */
+static void
+find_rows_twice(HnswCheck *check)
 {
-	int64		previous = NO_ROW;
+	int64		previous = -1;
 	Datum		value;
 	bool		isnull;
 
-	tuplesort_performsort(tids);
-	while (tuplesort_getdatum(tids, true, false, &value, &isnull, NULL))
+	check->twice = palloc(MAX_ROWS_TWICE * sizeof(RowTwice));
+	check->ntwice = 0;
+	tuplesort_performsort(check->tids);
+	while (tuplesort_getdatum(check->tids, true, false, &value, &isnull, NULL))
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (DatumGetInt64(value) == previous)
-			return previous;
-		previous = DatumGetInt64(value);
-	}
-	return NO_ROW;
-}
+		int64		tid = DatumGetInt64(value);
 
-/*
- * Only one place may name a heap row.  When there are two, the lists are read
- * again to say which.
- */
-static void
-check_rows_differ(HnswCheck *check)
-{
-	check->twice = find_row_twice(check->tids);
-	if (check->twice == NO_ROW)
-		return;
-	check->twice_point = InvalidPointId;
-	check_all_lists(check);
+		CHECK_FOR_INTERRUPTS();
+		if (tid == previous && check->ntwice < MAX_ROWS_TWICE &&
+			(check->ntwice == 0 ||
+			 check->twice[check->ntwice - 1].tid != tid))
+		{
+			check->twice[check->ntwice].tid = tid;
+			check->twice[check->ntwice++].point = InvalidPointId;
+		}
+		previous = tid;
+	}
 }
 
 void
@@ -337,10 +478,13 @@ check_lists(HnswCheck *check)
 	check->tids = tuplesort_begin_datum(INT8OID, Int8LessOperator, InvalidOid,
 										false, maintenance_work_mem, NULL,
 										TUPLESORT_NONE);
-	check->twice = NO_ROW;
 	check_all_lists(check);
-	check_rows_differ(check);
+	find_rows_twice(check);
 	tuplesort_end(check->tids);
+
+	/* Which points name those rows?  A single one is good. */
+	if (check->ntwice > 0)
+		check_all_lists(check);
 
 	if (check->nlive > 0 && !PointIdIsValid(check->meta.entry_point))
 	{

@@ -174,8 +174,10 @@ check_node_page(HnswCheck *check, uint32 page_no)
 	PGAlignedBlock page;
 	BlockNumber block;
 
+	/* the last ids given out may have been so in vain, in a crash */
 	if (!check_read_page(check, HNSW_REGION_NODES, page_no,
-						 first >= check->meta.npoints, page.data, &block))
+						 first + per_page >= check->meta.npoints, page.data,
+						 &block))
 		return;
 
 	/* pages far behind the last point have no ids, only empty nodes */

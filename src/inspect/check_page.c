@@ -13,6 +13,18 @@
 #include "inspect/check.h"
 #include "miscadmin.h"
 
+/*
+ * Is the block in the file?  The directory may be ahead of it, and the file
+ * may have grown since the check began.
+ */
+static bool
+block_exists(HnswCheck *check, BlockNumber block)
+{
+	if (block >= check->nblocks)
+		check->nblocks = RelationGetNumberOfBlocks(check->index);
+	return block < check->nblocks;
+}
+
 static void
 copy_block(HnswCheck *check, BlockNumber block, Page page)
 {
@@ -86,6 +98,14 @@ check_read_page(HnswCheck *check, HnswRegionId region, uint32 page_no,
 {
 	*block = region == HNSW_REGION_META ? HNSW_META_BLOCK :
 		hnsw_region_block(hnsw_directory(&check->now, region), page_no);
+	if (!block_exists(check, *block))
+	{
+		if (may_be_new)
+			return false;
+		check_fault(check, "is shorter than its directory says",
+					"Block %u: expected page %u of region \"%s\", found %u blocks in all.",
+					*block, page_no, hnsw_region_name(region), check->nblocks);
+	}
 	copy_block(check, *block, page);
 	if (PageIsNew(page))
 	{
@@ -110,6 +130,17 @@ check_refresh(HnswCheck *check)
 						   &block);
 	memcpy(&check->now, HnswPageGetMeta(page.data), sizeof(HnswMetaPageData));
 	hnsw_meta_validate(&check->now, check->name);
+}
+
+bool
+check_any_present(const HnswCheck *check, uint64 first, uint32 count)
+{
+	for (uint64 i = first; i < first + count && i < check->meta.npoints; i++)
+	{
+		if ((check->points[i] & POINT_PRESENT) != 0)
+			return true;
+	}
+	return false;
 }
 
 bool

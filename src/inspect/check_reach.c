@@ -35,8 +35,8 @@ get_links(HnswCheck *check, BlockNumber block, PointId point,
 
 	if (ItemPointerIsValid(&parts->links_away))
 	{
-		length = check_get_item(check, block, point, &parts->links_away,
-								item.data, &item_block);
+		length = check_find_item(check, block, point, &parts->links_away,
+								 item.data, &item_block);
 		bytes = (const uint8 *) item.data;
 	}
 	return link_codec_decode(check->meta.link_format, point, bytes, length,

@@ -101,13 +101,15 @@ check_record_page(HnswCheck *check, HnswRegionId region, uint32 page_no,
 	bool		floats = region == HNSW_REGION_CODES &&
 		check->meta.quantizer == QUANTIZER_FLOAT;
 
+	/* ids that were given out and not used have no code */
 	if (!check_read_page(check, region, page_no,
-						 first >= check->meta.npoints, page.data, &block))
+						 !check_any_present(check, first, layout->per_page),
+						 page.data, &block))
 		return;
 	for (uint32 i = 0; i < layout->per_page; i++)
 	{
-		if (first + i >= check->meta.npoints)
-			break;
+		if (!check_any_present(check, first + i, 1))
+			continue;
 		if (piece == 0)
 			check_record(check, page.data, block, first + i, layout, i);
 		if (floats)

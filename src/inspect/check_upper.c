@@ -49,6 +49,17 @@ check_slot(HnswCheck *check, const HnswUpperSlot *slot, uint32 number,
 	check_slot_links(check, slot, block);
 }
 
+static bool
+any_owner(const HnswCheck *check, uint64 first, uint32 count)
+{
+	for (uint64 i = first; i < first + count && i < check->meta.nslots; i++)
+	{
+		if (PointIdIsValid(check->slot_owners[i]))
+			return true;
+	}
+	return false;
+}
+
 void
 check_upper(HnswCheck *check)
 {
@@ -66,7 +77,8 @@ check_upper(HnswCheck *check)
 		uint64		first = (uint64) page_no * per_page;
 
 		if (!check_read_page(check, HNSW_REGION_UPPER, page_no,
-							 first >= meta->nslots, page.data, &block))
+							 !any_owner(check, first, per_page), page.data,
+							 &block))
 			continue;
 		for (uint64 number = first;
 			 number < Min(first + per_page, (uint64) meta->nslots); number++)

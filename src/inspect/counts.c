@@ -33,10 +33,11 @@ count_level0(HnswReader *reader, PointId point, const HnswNodeCopy *copy,
 void
 inspect_count(HnswReader *reader, InspectCounts *counts)
 {
-	uint32		npoints = reader->ix->meta.npoints;
+	PointId		point;
 
 	memset(counts, 0, sizeof(InspectCounts));
-	for (PointId point = 0; point < npoints; point++)
+	for (point = inspect_next_point(reader, 0); PointIdIsValid(point);
+		 point = inspect_next_point(reader, (uint64) point + 1))
 	{
 		HnswNodeCopy copy;
 		HnswNodeParts parts;

@@ -61,3 +61,32 @@ inspect_open(Oid relid)
 	require_readable(index);
 	return index;
 }
+
+/* Was this page of the node region ever written? */
+static bool
+is_written(HnswReader *reader, uint32 page_no)
+{
+	BlockNumber block = hnsw_reader_block(reader, HNSW_REGION_NODES, page_no);
+	Buffer		buffer;
+	bool		written;
+
+	if (block >= RelationGetNumberOfBlocks(reader->index))
+		return false;
+	buffer = ReadBuffer(reader->index, block);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	written = !PageIsNew(BufferGetPage(buffer));
+	UnlockReleaseBuffer(buffer);
+	return written;
+}
+
+PointId
+inspect_next_point(HnswReader *reader, uint64 point)
+{
+	const HnswMetaPageData *meta = &reader->ix->meta;
+	uint32		per_page = meta->nodes_per_page;
+
+	while (point < meta->npoints && point % per_page == 0 &&
+		   !is_written(reader, point / per_page))
+		point += per_page;
+	return point < meta->npoints ? (PointId) point : InvalidPointId;
+}

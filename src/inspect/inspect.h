@@ -19,6 +19,24 @@
  */
 extern Relation inspect_open(Oid relid);
 
+/*
+ * How many blocks of an extent are in the file of nblocks blocks, which may
+ * not have all of them yet.
+ */
+static inline uint32
+inspect_extent_blocks(const HnswExtent *extent, BlockNumber nblocks)
+{
+	if (extent->start >= nblocks)
+		return 0;
+	return Min(extent->npages, nblocks - extent->start);
+}
+
+/*
+ * Goes from point to the next one whose node page has been written, itself
+ * included; InvalidPointId at the end.  Ids may have been given out in vain.
+ */
+extern PointId inspect_next_point(HnswReader *reader, uint64 point);
+
 /* All upper slots, links and heap rows of an index, counted. */
 typedef struct InspectCounts
 {

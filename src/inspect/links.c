@@ -86,6 +86,7 @@ hnsw_index_links(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	HnswReader	reader;
 	Relation	index;
+	PointId		point;
 	MemoryContext context;
 	MemoryContext old;
 
@@ -98,7 +99,8 @@ hnsw_index_links(PG_FUNCTION_ARGS)
 	context = AllocSetContextCreate(CurrentMemoryContext, "hnsw links",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
-	for (PointId point = 0; point < reader.ix->meta.npoints; point++)
+	for (point = inspect_next_point(&reader, 0); PointIdIsValid(point);
+		 point = inspect_next_point(&reader, (uint64) point + 1))
 	{
 		put_point(result, &reader, point);
 		MemoryContextReset(context);

@@ -29,20 +29,17 @@ static const HnswRegionId hot_regions[] = {
 };
 
 static void
-prewarm_extent(Relation index, const HnswExtent *extent)
+prewarm_blocks(Relation index, BlockNumber start, uint32 n)
 {
-	for (uint32 i = 0; i < extent->npages; i++)
+	for (uint32 i = 1; i < Min(PREFETCH_DISTANCE, n); i++)
+		(void) PrefetchBuffer(index, MAIN_FORKNUM, start + i);
+	for (uint32 i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (i == 0)
-		{
-			for (uint32 j = 1; j < Min(PREFETCH_DISTANCE, extent->npages); j++)
-				(void) PrefetchBuffer(index, MAIN_FORKNUM, extent->start + j);
-		}
-		if (extent->npages - i > PREFETCH_DISTANCE)
+		if (n - i > PREFETCH_DISTANCE)
 			(void) PrefetchBuffer(index, MAIN_FORKNUM,
-								  extent->start + i + PREFETCH_DISTANCE);
-		ReleaseBuffer(ReadBuffer(index, extent->start + i));
+								  start + i + PREFETCH_DISTANCE);
+		ReleaseBuffer(ReadBuffer(index, start + i));
 	}
 }
 
@@ -52,7 +49,8 @@ hnsw_index_prewarm(PG_FUNCTION_ARGS)
 {
 	Relation	index = inspect_open(PG_GETARG_OID(0));
 	const HnswMetaPageData *meta = &hnsw_index_open(index)->meta;
-	int64		nblocks = 1;
+	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
+	int64		nread = 1;
 
 	for (int i = 0; i < (int) lengthof(hot_regions); i++)
 	{
@@ -60,9 +58,14 @@ hnsw_index_prewarm(PG_FUNCTION_ARGS)
 															  hot_regions[i]);
 
 		for (uint32 j = 0; j < directory->nextents; j++)
-			prewarm_extent(index, &directory->extents[j]);
-		nblocks += directory->npages;
+		{
+			const HnswExtent *extent = &directory->extents[j];
+			uint32		n = inspect_extent_blocks(extent, nblocks);
+
+			prewarm_blocks(index, extent->start, n);
+			nread += n;
+		}
 	}
 	index_close(index, AccessShareLock);
-	PG_RETURN_INT64(nblocks);
+	PG_RETURN_INT64(nread);
 }

@@ -75,6 +75,16 @@ set_links(RegionRow *row, HnswRegionId region, const HnswMetaPageData *meta,
 	}
 }
 
+static BlockNumber
+region_blocks(const HnswRegionDirectory *directory, BlockNumber nblocks)
+{
+	BlockNumber sum = 0;
+
+	for (uint32 i = 0; i < directory->nextents; i++)
+		sum += inspect_extent_blocks(&directory->extents[i], nblocks);
+	return sum;
+}
+
 Datum
 hnsw_index_regions(PG_FUNCTION_ARGS)
 {
@@ -83,6 +93,7 @@ hnsw_index_regions(PG_FUNCTION_ARGS)
 	Relation	index;
 	InspectCounts counts;
 	RegionRow	row = {.name = hnsw_region_name(HNSW_REGION_META)};
+	BlockNumber nblocks;
 	BlockNumber unused;
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -93,15 +104,16 @@ hnsw_index_regions(PG_FUNCTION_ARGS)
 	hnsw_reader_init(&reader, index);
 	inspect_count(&reader, &counts);
 
+	nblocks = RelationGetNumberOfBlocks(index);
+	unused = nblocks - 1;
 	row.nblocks = 1;
 	put_region(result, &row, counts.rows);
-	unused = RelationGetNumberOfBlocks(index) - 1;
 	for (int region = 1; region <= HNSW_NUM_REGIONS; region++)
 	{
 		const HnswMetaPageData *meta = &reader.ix->meta;
 
 		row.name = hnsw_region_name(region);
-		row.nblocks = hnsw_directory(meta, region)->npages;
+		row.nblocks = region_blocks(hnsw_directory(meta, region), nblocks);
 		set_links(&row, region, meta, &counts);
 		put_region(result, &row, counts.rows);
 		unused -= Min(unused, row.nblocks);

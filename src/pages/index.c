@@ -406,13 +406,6 @@ set_layouts(HnswIndex *ix, const char *index_name)
 }
 
 /*
- * The directories may name blocks that the file does not have yet, but never
- * more than that: a region at most doubles when it grows.
- */
-#define MAX_BLOCKS_AHEAD(file_blocks) \
-	((uint64) (file_blocks) * 2 + HNSW_NUM_REGIONS * 16)
-
-/*
  * Makes room in the block map for every block that the directories name,
  * after a look whether that can be.  Asking for the size of the file is a
  * system call, so that is done only when the map has to grow.
@@ -432,7 +425,7 @@ size_block_map(HnswIndex *ix, Relation index)
 	}
 	if (nblocks <= ix->nrecent)
 		return;
-	if (nblocks > MAX_BLOCKS_AHEAD(RelationGetNumberOfBlocks(index)))
+	if (nblocks > HNSW_MAX_BLOCKS_AHEAD(RelationGetNumberOfBlocks(index)))
 		meta_corrupted(RelationGetRelationName(index),
 					   "last block of an extent", nblocks - 1);
 
@@ -463,6 +456,8 @@ make_index(Relation index)
 	ix->locator = index->rd_locator;
 	ix->context = context;
 	read_meta(index, &ix->meta);
+	ix->overflow_hint = Max(hnsw_directory(&ix->meta,
+										   HNSW_REGION_OVERFLOW)->npages, 1) - 1;
 	size_block_map(ix, index);
 	centroid = read_centroid(index, &ix->meta);
 	ix->quantizer = hnsw_meta_quantizer(&ix->meta, centroid);

@@ -21,6 +21,13 @@
 #include "storage/bufmgr.h"
 #include "utils/relcache.h"
 
+/*
+ * The directories may name blocks that the file does not have yet, but never
+ * more than that: a region at most doubles when it grows.
+ */
+#define HNSW_MAX_BLOCKS_AHEAD(file_blocks) \
+	((uint64) (file_blocks) * 2 + HNSW_NUM_REGIONS * 16)
+
 /* Where the records of a region with records of one size are. */
 typedef struct HnswRecordLayout
 {
@@ -51,6 +58,7 @@ typedef struct HnswIndex
 	uint32		accesses;		/* every so many is an ordinary one */
 
 	BlockNumber file_blocks;	/* the file has at least so many */
+	uint32		overflow_hint;	/* overflow page that had room last */
 } HnswIndex;
 
 /*

@@ -345,6 +345,14 @@ sub plain_point
 		$from);
 }
 
+# The last page is not full
+sub roomy_point
+{
+	my ($pages) = @_;
+
+	return plain_point($pages, $pages->meta('npoints') - 10);
+}
+
 sub upper_point
 {
 	my ($pages, $level, $from) = @_;
@@ -380,7 +388,7 @@ sub edit_links
 
 	return sub {
 		my ($pages) = @_;
-		my $point = plain_point($pages, 100);
+		my $point = roomy_point($pages);
 		my ($before, @links) = $pages->split_var($point);
 
 		$pages->set_links($point, $edit->($point, @links)) or die;
@@ -458,7 +466,7 @@ my @faults = (
 	[ 'wide', sub { $_[0]->cut($_[0]->blocks - 1) },
 		'is shorter than its directory says', 'found \d+ blocks' ],
 	[ 'wide', sub { $_[0]->put($_[0]->directory('codes') + 8, 'L', 1 << 31) },
-		'is shorter than its directory says', 'blocks 2147483648 to' ],
+		'is much shorter than its directory says', 'blocks 2147483648 to' ],
 
 	# pages
 	[ 'float',
@@ -668,7 +676,7 @@ my @faults = (
 		sub {
 			my ($pages) = @_;
 			my ($before) = $pages->split_var(with_list($pages));
-			my $other = plain_point($pages, 200);
+			my $other = roomy_point($pages);
 			my ($none, @links) = $pages->split_var($other);
 
 			$pages->node($other, 'info',
@@ -676,7 +684,7 @@ my @faults = (
 			$pages->set_var($other,
 				substr($before, -6) . pack('L*', @links)) or die;
 		},
-		'has an overflow item that is used twice', 'was met before' ],
+		'has an overflow item that is used twice', 'is also that of point' ],
 
 	# overflow
 	[ 'float',
