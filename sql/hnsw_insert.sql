@@ -3,94 +3,135 @@
 \set helpers `echo "${PG_ABS_SRCDIR:-.}/sql/include/hnsw.sql"`
 \i :helpers
 \set ECHO all
-CREATE TABLE items (id int, note text, v vector(3)) WITH (fillfactor = 50);
-INSERT INTO items SELECT i, 'row ' || i, pg_temp.vec(i, 3) FROM generate_series(1, 100) i;
-INSERT INTO items VALUES (101, 'no vector', NULL);
-CREATE INDEX items_v ON items USING hnsw (v vector_l2_ops);
-SELECT hnsw_index_check('items_v');
-
--- no new vectors
-INSERT INTO items VALUES (200, 'new', '[1,2,3]');
-\echo :LAST_ERROR_SQLSTATE
-INSERT INTO items SELECT i, 'new', pg_temp.vec(i, 3) FROM generate_series(1, 10) i;
-UPDATE items SET v = '[1,2,3]' WHERE id = 7;
-UPDATE items SET v = '[1,2,3]' WHERE id = 101;
-\set VERBOSITY terse
-INSERT INTO items VALUES (200, 'new', '[1,2]');
-COPY items FROM stdin;
-201	new	[1,2,3]
-\.
-\set VERBOSITY default
-SELECT count(*), max(id) FROM items;
-
--- rows without a vector are no business of the index
-INSERT INTO items VALUES (102, 'none', NULL);
-INSERT INTO items (id) SELECT generate_series(103, 110);
-COPY items FROM stdin;
-111	none	\N
-\.
-UPDATE items SET note = note || '!' WHERE v IS NULL;
-UPDATE items SET v = NULL WHERE id BETWEEN 11 AND 20;
-SELECT count(*), count(v) FROM items;
 SET enable_seqscan = off;
-SELECT count(*), count(DISTINCT id), count(*) FILTER (WHERE id BETWEEN 11 AND 20) FROM (SELECT id FROM items ORDER BY v <-> '[1,2,3]') t;
-VACUUM items;
-SELECT count(*), count(DISTINCT id), count(*) FILTER (WHERE id BETWEEN 11 AND 20) FROM (SELECT id FROM items ORDER BY v <-> '[1,2,3]') t;
+SET hnsw.ef_search = 100;
+
+-- from an empty index up, one row at a time and many
+CREATE TABLE items (id int, note text, v vector(8)) WITH (autovacuum_enabled = off);
+CREATE INDEX items_v ON items USING hnsw (v vector_l2_ops);
+INSERT INTO items VALUES (1, 'first', pg_temp.vec(1, 8));
+SELECT id FROM items ORDER BY v <-> pg_temp.vec(2, 8) LIMIT 5;
+INSERT INTO items VALUES (2, 'second', pg_temp.vec(2, 8));
+SELECT id FROM items ORDER BY v <-> pg_temp.vec(2, 8) LIMIT 5;
+SELECT hnsw_index_check('items_v');
+INSERT INTO items SELECT i, 'row ' || i, pg_temp.vec(i, 8) FROM generate_series(3, 2000) i;
+SELECT hnsw_index_check('items_v');
+SELECT points FROM hnsw_index_info('items_v');
+SELECT by_index, rows, recall > 0.98 FROM pg_temp.compare('SELECT v <-> $1 FROM items ORDER BY v <-> $1 LIMIT 10', pg_temp.vecs(5001, 5050, 8));
+SELECT count(*) > 1990 FROM (SELECT FROM items ORDER BY v <-> pg_temp.vec(9, 8)) t;
+
+-- into an index that was built
+REINDEX INDEX items_v;
+INSERT INTO items SELECT i, 'row ' || i, pg_temp.vec(i, 8) FROM generate_series(2001, 3000) i;
+COPY items FROM stdin;
+3001	copied	[1,2,3,4,5,6,7,8]
+3002	copied	[8,7,6,5,4,3,2,1]
+\.
+SELECT id FROM items ORDER BY v <-> '[1,2,3,4,5,6,7,8]' LIMIT 1;
+SELECT hnsw_index_check('items_v');
+SELECT by_index, rows, recall > 0.98 FROM pg_temp.compare('SELECT v <-> $1 FROM items ORDER BY v <-> $1 LIMIT 10', pg_temp.vecs(5001, 5050, 8));
+
+-- what does not belong there
+INSERT INTO items VALUES (4000, 'wrong', '[1,2]');
+INSERT INTO items VALUES (4000, 'none', NULL);
+SELECT points FROM hnsw_index_info('items_v');
+
+-- rows with the same vector share a point
+INSERT INTO items SELECT i, 'same', pg_temp.vec(7, 8) FROM generate_series(4001, 4100) i;
+SELECT points FROM hnsw_index_info('items_v');
+SELECT count(*) FROM (SELECT id FROM items ORDER BY v <-> pg_temp.vec(7, 8) LIMIT 101) t WHERE id = 7 OR id > 4000;
 SELECT hnsw_index_check('items_v');
 
--- other columns, as long as the new row fits on the old one's page
-UPDATE items SET note = note || '!' WHERE id = 50;
-SELECT id, note FROM items ORDER BY v <-> pg_temp.vec(50, 3) LIMIT 1;
-UPDATE items SET v = v WHERE id = 50;
-SELECT id, note FROM items ORDER BY v <-> pg_temp.vec(50, 3) LIMIT 1;
-CREATE TABLE full_pages (id int, note text, v vector(3)) WITH (autovacuum_enabled = off);
-INSERT INTO full_pages SELECT i, 'row ' || i, pg_temp.vec(i, 3) FROM generate_series(1, 500) i;
-CREATE INDEX full_pages_v ON full_pages USING hnsw (v vector_l2_ops);
-\set VERBOSITY terse
-UPDATE full_pages SET note = repeat('x', 1000) WHERE id <= 100;
-\set VERBOSITY default
-SELECT count(*) FROM full_pages WHERE note LIKE 'x%';
-DROP TABLE full_pages;
--- nor when another index has to learn of the change
+-- and so does a row whose other columns change
 CREATE INDEX items_note ON items (note);
-\set VERBOSITY terse
-UPDATE items SET note = 'other' WHERE id = 51;
-\set VERBOSITY default
-DROP INDEX items_note;
+UPDATE items SET note = note || '!' WHERE id <= 1000;
+SELECT points FROM hnsw_index_info('items_v');
+SELECT id, note FROM items ORDER BY v <-> pg_temp.vec(50, 8) LIMIT 1;
+SELECT hnsw_index_check('items_v');
+VACUUM items;
+SELECT id, note FROM items ORDER BY v <-> pg_temp.vec(50, 8) LIMIT 1;
+SELECT hnsw_index_check('items_v');
 
--- rows that a partial index does not have
-CREATE TABLE partly (id int, category int, v vector(2));
-INSERT INTO partly SELECT i, i % 3, ARRAY[i, i] FROM generate_series(1, 30) i;
-CREATE INDEX partly_v ON partly USING hnsw (v vector_l2_ops) WHERE category = 1;
-INSERT INTO partly VALUES (31, 2, '[1,1]');
-\set VERBOSITY terse
-INSERT INTO partly VALUES (31, 1, '[1,1]');
-\set VERBOSITY default
+-- a new vector
+UPDATE items SET v = '[100,100,100,100,100,100,100,100]' WHERE id = 50;
+SELECT id, note FROM items ORDER BY v <-> '[100,100,100,100,100,100,100,100]' LIMIT 1;
+UPDATE items SET v = NULL WHERE id = 50;
+SELECT id = 50 FROM items ORDER BY v <-> '[100,100,100,100,100,100,100,100]' LIMIT 1;
+
+-- taken back
+BEGIN;
+INSERT INTO items SELECT i, 'gone', '[90,90,90,90,90,90,90,90]' FROM generate_series(5001, 5010) i;
+SELECT count(*) FROM (SELECT id FROM items ORDER BY v <-> '[90,90,90,90,90,90,90,90]' LIMIT 10) t WHERE id > 5000;
+ROLLBACK;
+SELECT count(*) FROM (SELECT id FROM items ORDER BY v <-> '[90,90,90,90,90,90,90,90]' LIMIT 10) t WHERE id > 5000;
+SELECT hnsw_index_check('items_v');
+
+-- deletion
+DELETE FROM items WHERE id % 2 = 0;
+SELECT count(*) FROM (SELECT id FROM items ORDER BY v <-> pg_temp.vec(9, 8) LIMIT 20) t WHERE id % 2 = 0;
+VACUUM items;
+SELECT count(*), count(*) FILTER (WHERE id % 2 = 0) FROM (SELECT id FROM items ORDER BY v <-> pg_temp.vec(9, 8) LIMIT 20) t;
+SELECT by_index, rows, recall > 0.98 FROM pg_temp.compare('SELECT v <-> $1 FROM items ORDER BY v <-> $1 LIMIT 10', pg_temp.vecs(5001, 5050, 8));
+INSERT INTO items SELECT i, 'again', pg_temp.vec(i, 8) FROM generate_series(6000, 6500) i;
+SELECT hnsw_index_check('items_v');
+SELECT by_index, rows, recall > 0.98 FROM pg_temp.compare('SELECT v <-> $1 FROM items ORDER BY v <-> $1 LIMIT 10', pg_temp.vecs(5001, 5050, 8));
+DELETE FROM items;
+VACUUM items;
+SELECT count(*) FROM (SELECT FROM items ORDER BY v <-> pg_temp.vec(9, 8) LIMIT 20) t;
+INSERT INTO items VALUES (1, 'alone', pg_temp.vec(1, 8));
+SELECT count(*) FROM (SELECT FROM items ORDER BY v <-> pg_temp.vec(9, 8) LIMIT 20) t;
+SELECT hnsw_index_check('items_v');
+DROP TABLE items;
+
+-- every quantizer, codes of several pages, both link formats, all metrics
+CREATE FUNCTION pg_temp.inserted(dimensions int, opclass text, operator text, options text, OUT by_index int, OUT good boolean)
+LANGUAGE plpgsql AS $$
+DECLARE
+	n int := CASE WHEN dimensions > 1000 THEN 40 ELSE 300 END;
+BEGIN
+	EXECUTE format('CREATE TABLE inserted (v vector(%s))', dimensions);
+	EXECUTE format('CREATE INDEX inserted_v ON inserted USING hnsw (v %s) WITH (%s)', opclass, options);
+	FOR i IN 1 .. n LOOP
+		INSERT INTO inserted VALUES (pg_temp.vec(i, dimensions));
+	END LOOP;
+	PERFORM hnsw_index_check('inserted_v');
+	SELECT c.by_index, c.recall > 0.9 INTO by_index, good
+		FROM pg_temp.compare(format('SELECT v %1$s $1 FROM inserted ORDER BY v %1$s $1 LIMIT 10', operator), pg_temp.vecs(5001, 5005, dimensions)) c;
+	DROP TABLE inserted;
+END
+$$;
+SELECT pg_temp.inserted(16, 'vector_l2_ops', '<->', 'quantizer = float');
+SELECT pg_temp.inserted(40, 'vector_l2_ops', '<->', 'quantizer = 8');
+SELECT pg_temp.inserted(100, 'vector_l2_ops', '<->', 'quantizer = 4');
+SELECT pg_temp.inserted(100, 'vector_l2_ops', '<->', 'link_format = plain');
+SELECT pg_temp.inserted(100, 'vector_l2_ops', '<->', 'm = 8, ef_construction = 20');
+SELECT pg_temp.inserted(100, 'vector_l2_ops', '<->', 'm = 100, ef_construction = 200');
+SELECT pg_temp.inserted(100, 'vector_l2_ops', '<->', 'selection = simple');
+SELECT pg_temp.inserted(100, 'vector_ip_ops', '<#>', 'm = 16');
+SELECT pg_temp.inserted(100, 'vector_cosine_ops', '<=>', 'm = 16');
+SELECT pg_temp.inserted(100, 'vector_l1_ops', '<+>', 'm = 16');
+SELECT pg_temp.inserted(9000, 'vector_l2_ops', '<->', 'quantizer = 8');
+SELECT pg_temp.inserted(16000, 'vector_l2_ops', '<->', 'quantizer = float');
+
+-- expression and partial indexes
+CREATE TABLE partly (id int, category int, v real[]);
+CREATE INDEX partly_v ON partly USING hnsw ((v::vector(2)) vector_l2_ops) WHERE category = 1;
+INSERT INTO partly SELECT i, i % 3, ARRAY[i, i] FROM generate_series(1, 300) i;
+INSERT INTO partly SELECT i, i % 3, ARRAY[i, i] FROM generate_series(1, 300) i;
+SELECT points FROM hnsw_index_info('partly_v');
+SELECT id FROM partly WHERE category = 1 ORDER BY v::vector(2) <-> '[100,100]' LIMIT 4;
 SELECT hnsw_index_check('partly_v');
 DROP TABLE partly;
 
--- an index on an empty table takes no rows either
-CREATE TABLE nothing (v vector(2));
-CREATE INDEX nothing_v ON nothing USING hnsw (v vector_cosine_ops);
-\set VERBOSITY terse
-INSERT INTO nothing VALUES ('[1,2]');
-\set VERBOSITY default
-SELECT count(*) FROM (SELECT FROM nothing ORDER BY v <=> '[1,2]') t;
-SELECT hnsw_index_check('nothing_v');
-DROP TABLE nothing;
-
--- deletion
-DELETE FROM items WHERE id BETWEEN 21 AND 30;
-SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM items ORDER BY v <-> '[1,2,3]') t;
-VACUUM items;
-SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM items ORDER BY v <-> '[1,2,3]') t;
-VACUUM (FREEZE, INDEX_CLEANUP ON) items;
-SELECT hnsw_index_check('items_v');
-
--- drop, insert, create again
-DROP INDEX items_v;
-INSERT INTO items SELECT i, 'new', pg_temp.vec(i, 3) FROM generate_series(201, 250) i;
-CREATE INDEX items_v ON items USING hnsw (v vector_l2_ops);
-SELECT count(*) FROM (SELECT id FROM items ORDER BY v <-> '[1,2,3]') t;
-SELECT hnsw_index_check('items_v');
-DROP TABLE items;
+-- unlogged and temporary
+CREATE UNLOGGED TABLE unlogged_items (v vector(3));
+CREATE INDEX unlogged_items_v ON unlogged_items USING hnsw (v vector_l2_ops);
+INSERT INTO unlogged_items SELECT pg_temp.vec(i, 3) FROM generate_series(1, 500) i;
+SELECT hnsw_index_check('unlogged_items_v');
+DROP TABLE unlogged_items;
+CREATE TEMP TABLE temp_items (v vector(3));
+CREATE INDEX temp_items_v ON temp_items USING hnsw (v vector_l2_ops);
+INSERT INTO temp_items SELECT pg_temp.vec(i, 3) FROM generate_series(1, 500) i;
+SELECT hnsw_index_check('temp_items_v');
+SELECT by_index, rows, recall > 0.98 FROM pg_temp.compare('SELECT v <-> $1 FROM temp_items ORDER BY v <-> $1 LIMIT 10', pg_temp.vecs(5001, 5010, 3));
+DROP TABLE temp_items;

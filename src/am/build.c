@@ -183,18 +183,6 @@ init_meta(HnswMetaPageData *meta, Relation index, const HnswOpclass *opclass,
 	meta->seed = SEED_BASE + options->seed;
 }
 
-/* Opens a value of the indexed column, checked for its dimensions. */
-static void
-open_value(BuildState *state, Datum datum, HnswValue *value)
-{
-	state->opclass->open(datum, value);
-	if ((uint32) value->dimensions != state->meta.dimensions)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("expected %u dimensions, not %d",
-						state->meta.dimensions, value->dimensions)));
-}
-
 /*-------------------------------------------------------------------------
  * Sample
  *-------------------------------------------------------------------------
@@ -211,7 +199,8 @@ sample_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 	if (isnull[0])
 		return;
 	old = MemoryContextSwitchTo(state->row_context);
-	open_value(state, values[0], &value);
+	hnsw_open_indexed(state->opclass, values[0], state->meta.dimensions,
+					  &value);
 	if (hnsw_value_is_indexed(state->opclass, &value))
 	{
 		/* the centroid is one of vectors as they are coded */
@@ -298,7 +287,8 @@ load_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 	if (isnull[0])
 		return;
 	old = MemoryContextSwitchTo(state->row_context);
-	open_value(state, values[0], &value);
+	hnsw_open_indexed(state->opclass, values[0], state->meta.dimensions,
+					  &value);
 	if (hnsw_value_is_indexed(state->opclass, &value))
 	{
 		if (state->full)

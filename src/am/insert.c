@@ -3,14 +3,531 @@
  * insert.c
  *	  A row that comes after the build.
  *
+ * The row's vector is coded and searched for in the graph as it is, through
+ * the same fast path as a scan's.  Then, each step a WAL record that leaves
+ * the index complete:
+ *
+ *	  1. an id (and upper slots) are taken,
+ *	  2. code and node with its own links are written; nothing leads there,
+ *	  3. one after the other its neighbours get links to it,
+ *	  4. a point above all others becomes the entry point.
+ *
+ * An insert that ends in between leaves an id that nothing leads to, or a
+ * point with fewer links to it than it might have; the row is of an aborted
+ * transaction then.
+ *
+ * Nothing is locked while distances are computed.  What a change is based on
+ * is compared with what is there when the page is locked, and the change is
+ * made anew when they differ.
+ *
  * src/am/insert.c
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "am/code_cache.h"
+#include "am/heap_rows.h"
 #include "am/hnsw.h"
+#include "am/page_store.h"
 #include "compat.h"
+#include "common/hashfn.h"
+#include "pages/writer.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/* Pool of the search for a point that is known to have the vector */
+#define LOOKUP_EF			16
+
+/* Changes that others got ahead of are tried again so often */
+#define MAX_LINK_ATTEMPTS	4
+
+/* What a statement keeps from row to row, in ii_AmCache */
+typedef struct InsertState
+{
+	HnswPageStore store;
+	HnswCodeCache *cache;		/* distances between points */
+	GraphSearch *search;
+	const HnswOpclass *opclass;
+	HnswCode	code;
+	GraphSelectOptions select;
+	MemoryContext row_context;	/* reset for each row */
+} InsertState;
+
+/* A row on its way into the index */
+typedef struct NewRow
+{
+	Relation	index;
+	Relation	heap;
+	ItemPointer tid;
+	HnswValue	value;
+	PointId		point;
+	int			level;
+	uint32		slot;
+	GraphNeighbour *links[GRAPH_MAX_LEVEL + 1]; /* chosen, nearest first */
+	int			nlinks[GRAPH_MAX_LEVEL + 1];
+} NewRow;
+
+static InsertState *
+make_state(Relation index)
+{
+	InsertState *state = palloc0(sizeof(InsertState));
+	const HnswMetaPageData *meta;
+	Quantizer  *quantizer;
+
+	hnsw_page_store_init(&state->store, index);
+	meta = &state->store.reader.ix->meta;
+	quantizer = state->store.reader.ix->quantizer;
+	state->opclass = hnsw_opclass(index);
+	state->search = graph_search_create(&state->store.store, false);
+	state->store.query = quantizer_query_create(quantizer);
+	state->cache = hnsw_code_cache_create(&state->store.reader);
+	hnsw_code_create(&state->code, quantizer);
+	state->select.heuristic =
+		(meta->select_flags & HNSW_SELECT_HEURISTIC) != 0;
+	state->select.extend_candidates =
+		(meta->select_flags & HNSW_SELECT_EXTEND) != 0;
+	state->select.keep_pruned =
+		(meta->select_flags & HNSW_SELECT_KEEP_PRUNED) != 0;
+	state->row_context = AllocSetContextCreate(CurrentMemoryContext,
+											   "hnsw insert row",
+											   ALLOCSET_DEFAULT_SIZES);
+	return state;
+}
+
+static InsertState *
+get_state(Relation index, IndexInfo *index_info)
+{
+	InsertState *state = index_info->ii_AmCache;
+
+	if (state == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(index_info->ii_Context);
+
+		state = make_state(index);
+		index_info->ii_AmCache = state;
+		MemoryContextSwitchTo(old);
+	}
+	else
+		hnsw_reader_init(&state->store.reader, index);
+	return state;
+}
+
+/*-------------------------------------------------------------------------
+ * Points that have the vector already
+ *-------------------------------------------------------------------------
+ */
+
+/* Is one of the point's rows visible, and its vector the same? */
+static bool
+same_vector(InsertState *state, const NewRow *row, HnswHeapRows *rows,
+			ItemPointer tid, Snapshot snapshot)
+{
+	Datum		datum;
+	HnswValue	value;
+	MemoryContext old;
+	bool		same;
+
+	if (!hnsw_heap_rows_fetch(rows, tid, snapshot, &datum))
+		return false;
+	old = MemoryContextSwitchTo(rows->row_context);
+	state->opclass->open(datum, &value);
+	same = value.dimensions == row->value.dimensions &&
+		memcmp(value.elements, row->value.elements,
+			   value.dimensions * sizeof(float)) == 0;
+	MemoryContextSwitchTo(old);
+	return same;
+}
+
+/*
+ * Does the point stand for the vector?  Its code is the same; the table tells
+ * for sure.  Rows are looked at that the statement sees, among them the old
+ * version of an updated row, then those that came with it.
+ */
+static bool
+point_has_vector(InsertState *state, const NewRow *row, PointId point)
+{
+	HnswReader *reader = &state->store.reader;
+	HnswNodeCopy copy;
+	HnswNodeParts parts;
+	ItemPointerData *tids;
+	int			ntids;
+	HnswHeapRows *rows;
+	bool		same = false;
+
+	hnsw_reader_node(reader, point, &copy, &parts);
+	ntids = hnsw_reader_tids(reader, point, &copy, &parts, &tids);
+	rows = hnsw_heap_rows_open(row->heap, row->index);
+	for (int i = 0; i < ntids && !same; i++)
+	{
+		same = (ActiveSnapshotSet() &&
+				same_vector(state, row, rows, &tids[i],
+							GetActiveSnapshot())) ||
+			same_vector(state, row, rows, &tids[i], SnapshotSelf);
+	}
+	hnsw_heap_rows_close(rows);
+	return same;
+}
+
+/* Joins one of the points found, if one of them has the row's vector. */
+static bool
+join_point(InsertState *state, const NewRow *row, const GraphNeighbour *found,
+		   int nfound)
+{
+	for (int i = 0; i < nfound; i++)
+	{
+		if (hnsw_code_cache_equal(state->cache, found[i].point,
+								  &state->code) &&
+			point_has_vector(state, row, found[i].point) &&
+			hnsw_writer_add_row(&state->store.reader, found[i].point,
+								row->tid))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The table says that the vector did not change: look where it must be, with
+ * a search much smaller than that for neighbours.
+ */
+static bool
+join_unchanged(InsertState *state, const NewRow *row)
+{
+	GraphNeighbour entry;
+	const GraphNeighbour *found;
+	int			nfound;
+
+	if (!hnsw_page_store_descend(&state->store, state->search, 1, &entry))
+		return false;
+	(void) graph_search_level(state->search, &entry, 1, 0, LOOKUP_EF);
+	found = graph_search_results(state->search, &nfound);
+	return join_point(state, row, found, nfound);
+}
+
+/*-------------------------------------------------------------------------
+ * Neighbours
+ *-------------------------------------------------------------------------
+ */
+
+/* The points of a search, with the best distances there are */
+static GraphNeighbour *
+take_candidates(InsertState *state, PointId self, int *n)
+{
+	const GraphNeighbour *found = graph_search_results(state->search, n);
+	GraphNeighbour *candidates = palloc((*n + 1) * sizeof(GraphNeighbour));
+	PointId		points[GRAPH_MAX_LINKS];
+	float		distances[GRAPH_MAX_LINKS];
+	int			kept = 0;
+
+	for (int i = 0; i < *n; i += GRAPH_MAX_LINKS)
+	{
+		int			npoints = Min(*n - i, GRAPH_MAX_LINKS);
+
+		for (int j = 0; j < npoints; j++)
+			points[j] = found[i + j].point;
+		hnsw_code_cache_from_new(state->cache, points, npoints, distances);
+		for (int j = 0; j < npoints; j++)
+		{
+			if (points[j] == self)
+				continue;
+			candidates[kept].point = points[j];
+			candidates[kept++].distance = distances[j];
+		}
+	}
+	*n = kept;
+	return candidates;
+}
+
+/*
+ * Searches all levels of the row and chooses its links.  Returns false when
+ * there is no graph yet.  *joined: a point had the vector.
+ */
+static bool
+choose_links(InsertState *state, NewRow *row, bool may_join, bool *joined)
+{
+	const HnswMetaPageData *meta = &state->store.reader.ix->meta;
+	GraphNeighbour nearest;
+	GraphNeighbour *entries = &nearest;
+	int			nentries = 1;
+
+	*joined = false;
+	memset(row->nlinks, 0, sizeof(row->nlinks));
+	if (!hnsw_page_store_descend(&state->store, state->search, row->level + 1,
+								 &nearest))
+		return false;
+	for (int level = Min(row->level, (int) meta->entry_level); level >= 0;
+		 level--)
+	{
+		GraphNeighbour *candidates;
+		int			n;
+
+		(void) graph_search_level(state->search, entries, nentries, level,
+								  meta->ef_construction);
+		if (level == 0 && may_join)
+		{
+			const GraphNeighbour *found = graph_search_results(state->search,
+															   &n);
+
+			*joined = join_point(state, row, found, n);
+			if (*joined)
+				return true;
+		}
+		candidates = take_candidates(state, row->point, &n);
+		entries = palloc(Max(n, 1) * sizeof(GraphNeighbour));
+		memcpy(entries, candidates, n * sizeof(GraphNeighbour));
+		nentries = n;
+		row->links[level] = candidates;
+		row->nlinks[level] =
+			graph_select_neighbours(hnsw_code_cache_store(state->cache),
+									&state->select, candidates, n,
+									GraphOwnLinks(meta->m, level));
+		if (nentries == 0)
+			return true;
+	}
+	return true;
+}
+
+static int
+link_ids(const NewRow *row, int level, PointId *ids)
+{
+	for (int i = 0; i < row->nlinks[level]; i++)
+		ids[i] = row->links[level][i].point;
+	return row->nlinks[level];
+}
+
+/*
+ * The links of a point with a new one among them.  Returns how many; the
+ * same number as before, and links unchanged, when the new one is not chosen
+ * or there already.
+ */
+static int
+add_link(InsertState *state, PointId point, PointId *links, int nlinks,
+		 const NewRow *row, int max, bool *changed)
+{
+	GraphNeighbour candidates[GRAPH_MAX_LINKS + 1];
+	float		distances[GRAPH_MAX_LINKS + 1];
+	GraphStore *distance_store = hnsw_code_cache_store(state->cache);
+
+	*changed = false;
+	for (int i = 0; i < nlinks; i++)
+	{
+		if (links[i] == row->point)
+			return nlinks;
+	}
+	if (nlinks < max)
+	{
+		links[nlinks] = row->point;
+		*changed = true;
+		return nlinks + 1;
+	}
+
+	distance_store->score_between(distance_store, point, links, nlinks,
+								  distances);
+	distance_store->score_between(distance_store, point, &row->point, 1,
+								  &distances[nlinks]);
+	for (int i = 0; i <= nlinks; i++)
+	{
+		candidates[i].point = i < nlinks ? links[i] : row->point;
+		candidates[i].distance = distances[i];
+	}
+	nlinks = graph_select_neighbours(distance_store, &state->select,
+									 candidates, nlinks + 1, max);
+	for (int i = 0; i < nlinks; i++)
+		*changed |= candidates[i].point == row->point;
+	for (int i = 0; *changed && i < nlinks; i++)
+		links[i] = candidates[i].point;
+	return nlinks;
+}
+
+/*-------------------------------------------------------------------------
+ * Links to the new point
+ *-------------------------------------------------------------------------
+ */
+
+/* What has to change in one neighbour; false when nothing has. */
+static bool
+plan_back_link(InsertState *state, const NewRow *row, PointId neighbour,
+			   HnswLinkChange *change)
+{
+	HnswReader *reader = &state->store.reader;
+	bool		changed;
+
+	change->point = neighbour;
+	hnsw_reader_node(reader, neighbour, &change->seen, &change->parts);
+	if ((change->seen.node.info & HNSW_NODE_PRESENT) == 0 ||
+		(change->seen.node.info & HNSW_NODE_DEAD) != 0)
+		return false;
+	change->nlinks = hnsw_reader_links(reader, neighbour, &change->seen,
+									   &change->parts, 0, change->links);
+	change->nlinks = add_link(state, neighbour, change->links, change->nlinks,
+							  row, GraphMaxLinks(reader->ix->meta.m, 0),
+							  &changed);
+	return changed;
+}
+
+static void
+link_back(InsertState *state, const NewRow *row)
+{
+	PointId		left[GRAPH_MAX_LINKS];
+	int			nleft = link_ids(row, 0, left);
+	HnswLinkChange *changes = palloc(Max(nleft, 1) * sizeof(HnswLinkChange));
+
+	for (int attempt = 0; attempt < MAX_LINK_ATTEMPTS && nleft > 0; attempt++)
+	{
+		int			n = 0;
+
+		for (int i = 0; i < nleft; i++)
+			n += plan_back_link(state, row, left[i], &changes[n]);
+		hnsw_writer_links(&state->store.reader, changes, n);
+
+		nleft = 0;
+		for (int i = 0; i < n; i++)
+		{
+			if (!changes[i].done)
+				left[nleft++] = changes[i].point;
+		}
+	}
+	pfree(changes);
+}
+
+static bool
+try_link_back_upper(InsertState *state, const NewRow *row, int level,
+					PointId neighbour)
+{
+	HnswReader *reader = &state->store.reader;
+	HnswNodeCopy copy;
+	HnswNodeParts parts;
+	PointId		seen[GRAPH_MAX_LINKS];
+	PointId		links[GRAPH_MAX_LINKS];
+	int			nseen;
+	int			nlinks;
+	bool		changed;
+
+	hnsw_reader_node(reader, neighbour, &copy, &parts);
+	if ((copy.node.info & HNSW_NODE_PRESENT) == 0 ||
+		(copy.node.info & HNSW_NODE_DEAD) != 0 ||
+		HnswNodeLevel(&copy.node) < level)
+		return true;
+	nseen = hnsw_reader_links(reader, neighbour, &copy, &parts, level, seen);
+	memcpy(links, seen, nseen * sizeof(PointId));
+	nlinks = add_link(state, neighbour, links, nseen, row,
+					  GraphMaxLinks(reader->ix->meta.m, level), &changed);
+	return !changed ||
+		hnsw_writer_slot_links(reader, neighbour, parts.upper_slot, level,
+							   seen, nseen, links, nlinks);
+}
+
+static void
+link_back_upper(InsertState *state, const NewRow *row, int level)
+{
+	for (int i = 0; i < row->nlinks[level]; i++)
+	{
+		for (int attempt = 0; attempt < MAX_LINK_ATTEMPTS; attempt++)
+		{
+			if (try_link_back_upper(state, row, level,
+									row->links[level][i].point))
+				break;
+		}
+	}
+}
+
+/*-------------------------------------------------------------------------
+ * The new point
+ *-------------------------------------------------------------------------
+ */
+static void
+write_slots(InsertState *state, const NewRow *row)
+{
+	PointId		links[GRAPH_MAX_LINKS];
+
+	for (int level = 1; level <= row->level; level++)
+	{
+		int			n = link_ids(row, level, links);
+
+		hnsw_writer_slot(&state->store.reader, row->point, row->slot, level,
+						 links, n);
+	}
+}
+
+static void
+write_point(InsertState *state, NewRow *row)
+{
+	PointId		links[GRAPH_MAX_LINKS];
+	HnswNewPoint new_point = {
+		.point = row->point,
+		.level = row->level,
+		.slot = row->slot,
+		.code = &state->code,
+		.heaptid = *row->tid,
+		.links = links,
+		.nlinks = link_ids(row, 0, links)
+	};
+
+	write_slots(state, row);
+	hnsw_writer_point(&state->store.reader, &new_point);
+}
+
+/* Gives a point that was written without links, and is not linked, its own. */
+static void
+write_links_later(InsertState *state, const NewRow *row)
+{
+	HnswReader *reader = &state->store.reader;
+	HnswLinkChange *change = palloc(sizeof(HnswLinkChange));
+
+	write_slots(state, row);
+	change->point = row->point;
+	hnsw_reader_node(reader, row->point, &change->seen, &change->parts);
+	change->nlinks = link_ids(row, 0, change->links);
+	hnsw_writer_links(reader, change, 1);
+	pfree(change);
+}
+
+/*
+ * Level of a new point.  Built points draw theirs by their ordinal; here the
+ * number of the row's version takes its place.
+ */
+static int
+new_level(const HnswMetaPageData *meta, ItemPointer tid)
+{
+	uint64		ordinal = ((uint64) ItemPointerGetBlockNumber(tid) << 16) |
+		ItemPointerGetOffsetNumber(tid);
+
+	return graph_random_level(meta->seed, hash_combine64(ordinal, meta->seed),
+							  meta->m);
+}
+
+static void
+insert_row(InsertState *state, NewRow *row, bool unchanged)
+{
+	HnswReader *reader = &state->store.reader;
+	bool		joined;
+	bool		linked;
+
+	hnsw_code_cache_reset(state->cache, &state->code);
+	if (unchanged && join_unchanged(state, row))
+		return;
+
+	row->point = InvalidPointId;
+	row->level = new_level(&reader->ix->meta, row->tid);
+	linked = choose_links(state, row, true, &joined);
+	if (joined)
+		return;
+
+	row->point = hnsw_writer_allocate(reader, row->level, &row->slot);
+	hnsw_code_cache_name_new(state->cache, row->point);
+	write_point(state, row);
+	if (!linked && !hnsw_writer_entry(reader, row->point, row->level))
+	{
+		/* somebody else was first */
+		(void) choose_links(state, row, false, &joined);
+		write_links_later(state, row);
+	}
+	for (int level = row->level; level > 0; level--)
+		link_back_upper(state, row, level);
+	link_back(state, row);
+	if (row->level > (int) reader->ix->meta.entry_level)
+		(void) hnsw_writer_entry(reader, row->point, row->level);
+}
 
 bool
 hnsw_insert(Relation index, Datum *values, bool *isnull,
@@ -18,16 +535,36 @@ hnsw_insert(Relation index, Datum *values, bool *isnull,
 			IndexUniqueCheck check_unique, bool index_unchanged,
 			IndexInfo *index_info)
 {
-	/* Rows without a vector are none of the index's business */
+	InsertState *state;
+	MemoryContext old;
+	NewRow		row = {0};
+
 	if (isnull[0])
 		return false;
 
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("cannot insert into table \"%s\" because of its hnsw index \"%s\"",
-					RelationGetRelationName(heap),
-					RelationGetRelationName(index)),
-			 errdetail("This version of vector_hnsw does not add rows to an index after its build."),
-			 errhint("Drop the index, insert, and create the index again.")));
+	state = get_state(index, index_info);
+	old = MemoryContextSwitchTo(state->row_context);
+	row.index = index;
+	row.heap = heap;
+	row.tid = heap_tid;
+	hnsw_open_indexed(state->opclass, values[0],
+					  state->store.reader.ix->meta.dimensions, &row.value);
+	if (hnsw_value_is_indexed(state->opclass, &row.value))
+	{
+		Quantizer  *quantizer = state->store.reader.ix->quantizer;
+
+		quantizer_encode(quantizer, row.value.elements, state->code.code,
+						 state->code.factors, state->code.refine,
+						 state->code.refine_factors);
+		quantizer_point_as_query(quantizer, state->code.code,
+								 state->code.factors,
+								 quantizer->refine_size > 0 ?
+								 state->code.refine : NULL,
+								 state->code.refine_factors,
+								 state->store.query);
+		insert_row(state, &row, index_unchanged);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(state->row_context);
 	return false;
 }

@@ -23,6 +23,18 @@ hnsw_opclass(Relation index)
 		DatumGetPointer(FunctionCall1(support, PointerGetDatum(NULL)));
 }
 
+void
+hnsw_open_indexed(const HnswOpclass *opclass, Datum datum, uint32 dimensions,
+				  HnswValue *value)
+{
+	opclass->open(datum, value);
+	if ((uint32) value->dimensions != dimensions)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("expected %u dimensions, not %d", dimensions,
+						value->dimensions)));
+}
+
 bool
 hnsw_value_is_indexed(const HnswOpclass *opclass, const HnswValue *value)
 {

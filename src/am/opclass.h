@@ -44,6 +44,10 @@ typedef struct HnswOpclass
 
 extern const HnswOpclass *hnsw_opclass(Relation index);
 
+/* Opens a Datum that must have so many dimensions. */
+extern void hnsw_open_indexed(const HnswOpclass *opclass, Datum datum,
+							  uint32 dimensions, HnswValue *value);
+
 /*
  * Whether the vector belongs into the index: a vector without direction has
  * no cosine distance.

@@ -13,9 +13,10 @@
  *
  * A point whose exact key is at most the lower bound of every point not yet
  * looked at is next.  Bounds hold with BOUND_DEVIATIONS standard deviations
- * of the estimate, so an inversion is possible but rare; in strict order a row
- * that would come too late is left out.  When a batch is used up the search
- * goes on where it stopped.
+ * of the estimate, so an inversion is possible but rare.  When a batch is used
+ * up the search goes on where it stopped, and may still find points that
+ * belong before those given; in strict order rows are held back for that, and
+ * one that comes too late all the same is left out.
  *
  * A scan holds no lock and no pin between calls, and needs no interlock with
  * vacuum because it insists on an MVCC snapshot.
@@ -42,8 +43,19 @@
 #include "utils/snapmgr.h"
 #include "vector_hnsw.h"
 
-/* Standard deviations between an estimate and the bound taken from it */
+/*
+ * Standard deviations between an estimate and the bound taken from it.  With
+ * L1 the rounding errors of the coordinates add up more than they would if
+ * they had nothing to do with each other.
+ */
 #define BOUND_DEVIATIONS	3.0f
+#define BOUND_DEVIATIONS_L1 6.0f
+
+/*
+ * In strict order, rows wait until so many points (a part of ef) wait behind
+ * them: what the search finds later can still take its place among those.
+ */
+#define STRICT_LAG(ef)		((ef) / 2)
 
 /* Rounding of float32 sums against the operator's, relative to the key */
 #define ROUNDING			1e-5f
@@ -79,6 +91,7 @@ typedef struct HnswScan
 	int			ef;
 	HnswIterativeScan iterative;
 	bool		rerank;
+	float		deviations;		/* BOUND_DEVIATIONS of the metric */
 	uint64		max_visited;
 	Size		max_memory;
 
@@ -88,6 +101,7 @@ typedef struct HnswScan
 	int			ncandidates;
 	int			next;			/* first not looked at */
 	pairingheap *ranked;
+	int			nranked;
 	RankedPoint *current;		/* the one whose rows are being given */
 	double		last_key;		/* of the last row given */
 } HnswScan;
@@ -214,6 +228,8 @@ prepare_search(HnswScan *so)
 	so->ef = hnsw_ef_search;
 	so->iterative = hnsw_iterative_scan;
 	so->rerank = hnsw_rerank;
+	so->deviations = so->opclass->metric == HNSW_METRIC_L1 ?
+		BOUND_DEVIATIONS_L1 : BOUND_DEVIATIONS;
 	so->max_visited = hnsw_max_scan_tuples;
 	so->max_memory = (Size) (work_mem * 1024.0 * hnsw_scan_mem_multiplier);
 
@@ -222,6 +238,7 @@ prepare_search(HnswScan *so)
 	so->search = graph_search_create(&so->store.store,
 									 so->iterative != HNSW_ITERATIVE_SCAN_OFF);
 	so->ranked = pairingheap_allocate(compare_ranked, NULL);
+	so->nranked = 0;
 	so->candidates = NULL;
 	so->ncandidates = 0;
 	so->next = 0;
@@ -305,7 +322,7 @@ set_bound(HnswScan *so, Candidate *candidate, PointId point, float key,
 	candidate->point = point;
 	candidate->bound = key;
 	if (so->rerank)
-		candidate->bound -= BOUND_DEVIATIONS * error + ROUNDING * fabsf(key);
+		candidate->bound -= so->deviations * error + ROUNDING * fabsf(key);
 }
 
 static void
@@ -369,17 +386,14 @@ take_batch(HnswScan *so)
 	qsort(so->candidates, n, sizeof(Candidate), compare_candidates);
 }
 
-/* Makes candidates available; false when there are none any more. */
+/* Asks the graph for another batch; false when there is none any more. */
 static bool
 fill_candidates(HnswScan *so)
 {
 	int			n;
 
-	if (so->next < so->ncandidates)
-		return true;
 	if (so->exhausted)
 		return false;
-
 	if (!so->started)
 		n = first_batch(so);
 	else if (so->iterative == HNSW_ITERATIVE_SCAN_OFF)
@@ -463,6 +477,7 @@ rank_candidate(HnswScan *so, const Candidate *candidate)
 	else if (ranked->ntids == 0)
 		return;
 	pairingheap_add(so->ranked, &ranked->node);
+	so->nranked++;
 }
 
 static RankedPoint *
@@ -474,6 +489,26 @@ nearest_ranked(HnswScan *so)
 								 pairingheap_first(so->ranked));
 }
 
+/* May the nearest ranked point be given, as far as this batch can tell? */
+static bool
+is_next(HnswScan *so, const RankedPoint *nearest)
+{
+	int			waiting = so->nranked + so->ncandidates - so->next;
+
+	if (so->next < so->ncandidates &&
+		nearest->key > so->candidates[so->next].bound)
+		return false;
+	return so->iterative != HNSW_ITERATIVE_SCAN_STRICT_ORDER ||
+		so->exhausted || waiting > STRICT_LAG(so->ef);
+}
+
+static void
+forget_ranked(RankedPoint *ranked)
+{
+	pfree(ranked->tids);
+	pfree(ranked);
+}
+
 /* The next point in order, NULL at the end. */
 static RankedPoint *
 next_point(HnswScan *so)
@@ -482,24 +517,23 @@ next_point(HnswScan *so)
 	{
 		RankedPoint *nearest = nearest_ranked(so);
 
-		if (nearest != NULL &&
-			(so->next >= so->ncandidates ||
-			 nearest->key <= so->candidates[so->next].bound))
+		if (nearest != NULL && is_next(so, nearest))
 		{
 			(void) pairingheap_remove_first(so->ranked);
+			so->nranked--;
 			if (so->iterative == HNSW_ITERATIVE_SCAN_STRICT_ORDER &&
 				nearest->key < so->last_key)
 			{
-				pfree(nearest->tids);
-				pfree(nearest);
+				forget_ranked(nearest);
 				continue;
 			}
 			so->last_key = nearest->key;
 			return nearest;
 		}
-		if (!fill_candidates(so))
+		if (so->next < so->ncandidates)
+			rank_candidate(so, &so->candidates[so->next++]);
+		else if (!fill_candidates(so) && nearest == NULL)
 			return NULL;
-		rank_candidate(so, &so->candidates[so->next++]);
 	}
 }
 
@@ -511,10 +545,7 @@ next_row(HnswScan *so)
 	while (so->current == NULL || so->current->next >= so->current->ntids)
 	{
 		if (so->current != NULL)
-		{
-			pfree(so->current->tids);
-			pfree(so->current);
-		}
+			forget_ranked(so->current);
 		so->current = next_point(so);
 		if (so->current == NULL)
 			return false;

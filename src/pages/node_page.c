@@ -153,7 +153,12 @@ node_page_put(Page page, int nodes_per_page, int index,
 
 	Assert(length <= (int) HNSW_NODE_MAX_VAR);
 	Assert(slack <= HNSW_NODE_MAX_SLACK);
-	if (length > 0 && length <= capacity &&
+	if (length == 0)
+	{
+		node.var_offset = 0;
+		slack = 0;
+	}
+	else if (length <= capacity &&
 		capacity - length <= HNSW_NODE_MAX_SLACK &&
 		bytes_in_page(old->var_offset, capacity, header->pd_lower))
 	{
@@ -249,7 +254,7 @@ node_assemble(HnswNodeCopy *copy, int level, const HnswNodeParts *parts)
 	}
 	else
 	{
-		memmove(to, parts->links, parts->links_length);
+		memcpy(to, parts->links, parts->links_length);
 		to += parts->links_length;
 	}
 	HnswNodeSetVarSize(&copy->node, to - copy->var, 0);

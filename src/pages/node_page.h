@@ -60,7 +60,7 @@ extern bool node_parse(const HnswNodeCopy *copy, HnswNodeParts *parts);
 
 /*
  * Makes the variable part from its parts, and sets level, flags and length
- * in the node.  The links may be those of the copy itself.
+ * in the node.  The links are not those in copy itself.
  */
 extern void node_assemble(HnswNodeCopy *copy, int level,
 						  const HnswNodeParts *parts);

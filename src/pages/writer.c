@@ -159,32 +159,33 @@ hnsw_writer_allocate(HnswReader *reader, int level, uint32 *slot)
  *-------------------------------------------------------------------------
  */
 
-/* Adds pages to the overflow region and makes them known as free. */
-static void
+/* Adds pages to the overflow region; returns the number of the first. */
+static uint32
 grow_overflow(HnswReader *reader)
 {
 	PageBatch	batch;
 	HnswMetaPageData *meta;
-	uint32		before;
+	uint32		first;
 
 	page_batch_init(&batch, reader);
 	page_batch_add(&batch, HNSW_REGION_META, 0);
 	page_batch_open(&batch);
 	meta = HnswPageGetMeta(page_batch_page(&batch, HNSW_REGION_META, 0));
-	before = hnsw_directory(meta, HNSW_REGION_OVERFLOW)->npages;
-	grow_region(meta, HNSW_REGION_OVERFLOW, before + 1,
+	first = hnsw_directory(meta, HNSW_REGION_OVERFLOW)->npages;
+	grow_region(meta, HNSW_REGION_OVERFLOW, first + 1,
 				RelationGetRelationName(reader->index));
 	page_batch_close(&batch);
-
 	hnsw_index_refresh(reader->ix, reader->index);
-	for (uint32 i = before;
+
+	/* the others are found by those who look for room later */
+	for (uint32 i = first + 1;
 		 i < hnsw_directory(&reader->ix->meta, HNSW_REGION_OVERFLOW)->npages;
 		 i++)
 		RecordPageWithFreeSpace(reader->index,
-								hnsw_region_block(hnsw_directory(&reader->ix->meta,
-																 HNSW_REGION_OVERFLOW),
-												  i),
+								hnsw_reader_block(reader,
+												  HNSW_REGION_OVERFLOW, i),
 								HNSW_OVERFLOW_MAX_ITEM);
+	return first;
 }
 
 /* Number in the overflow region of a block that the free space map names */
@@ -238,40 +239,47 @@ try_overflow_page(HnswReader *reader, uint32 page_no, const void *item,
 }
 
 /*
- * Stores an item; nothing refers to it yet, and should nothing ever do so, it
- * is lost space.  The free space map is a hint: what it says is corrected
- * until it gives a page that has the room.
+ * A page of the overflow region that may have room, when the one at *page_no
+ * has no more than space bytes; false when the free space map knows none.
+ * The map is a hint: its upper levels are behind, so the search starts in
+ * the neighbourhood of a page that we know.
+ */
+static bool
+next_overflow_page(HnswReader *reader, uint32 *page_no, Size space,
+				   Size needed)
+{
+	BlockNumber block = hnsw_reader_block(reader, HNSW_REGION_OVERFLOW,
+										  *page_no);
+	BlockNumber next = RecordAndGetPageWithFreeSpace(reader->index, block,
+													 space, needed);
+
+	return next != InvalidBlockNumber && next != block &&
+		overflow_page_no(reader, next, page_no);
+}
+
+/*
+ * Stores an item.  Nothing refers to it yet, and should nothing ever do so, it
+ * is lost space.
  */
 static ItemPointerData
 add_overflow(HnswReader *reader, const void *item, int length)
 {
+	HnswIndex  *ix = reader->ix;
 	Size		needed = length + sizeof(HnswOverflowItem);
-	BlockNumber block = GetPageWithFreeSpace(reader->index, needed);
+	uint32		page_no = ix->overflow_hint;
 	ItemPointerData where;
+	Size		space;
 
-	for (;;)
+	if (page_no >= hnsw_directory(&ix->meta, HNSW_REGION_OVERFLOW)->npages)
+		page_no = grow_overflow(reader);
+	while (!try_overflow_page(reader, page_no, item, length, &where, &space))
 	{
-		uint32		page_no;
-		Size		space = 0;
-
 		CHECK_FOR_INTERRUPTS();
-		if (block == InvalidBlockNumber)
-		{
-			grow_overflow(reader);
-			block = GetPageWithFreeSpace(reader->index, needed);
-			if (block == InvalidBlockNumber)
-				elog(ERROR, "free space map of index \"%s\" has no room for new pages",
-					 RelationGetRelationName(reader->index));
-		}
-		if (overflow_page_no(reader, block, &page_no) &&
-			try_overflow_page(reader, page_no, item, length, &where, &space))
-		{
-			RecordPageWithFreeSpace(reader->index, block, space);
-			return where;
-		}
-		block = RecordAndGetPageWithFreeSpace(reader->index, block, space,
-											  needed);
+		if (!next_overflow_page(reader, &page_no, space, needed))
+			page_no = grow_overflow(reader);
 	}
+	ix->overflow_hint = page_no;
+	return where;
 }
 
 /* Gives an item back that nothing refers to any more. */
@@ -281,13 +289,18 @@ drop_overflow(HnswReader *reader, const ItemPointerData *where)
 	uint32		page_no = ItemPointerGetBlockNumber(where);
 	PageBatch	batch;
 	Page		page;
+	Size		space;
 
 	page_batch_init(&batch, reader);
 	page_batch_add(&batch, HNSW_REGION_OVERFLOW, page_no);
 	page_batch_open(&batch);
 	page = page_batch_page(&batch, HNSW_REGION_OVERFLOW, page_no);
 	overflow_page_delete(page, ItemPointerGetOffsetNumber(where));
+	space = ((PageHeader) page)->pd_upper - ((PageHeader) page)->pd_lower;
 	page_batch_close(&batch);
+	RecordPageWithFreeSpace(reader->index,
+							hnsw_reader_block(reader, HNSW_REGION_OVERFLOW,
+											  page_no), space);
 }
 
 /*-------------------------------------------------------------------------
@@ -699,7 +712,6 @@ prepend_list(HnswReader *reader, PointId point, const HnswNodeCopy *seen,
 	changed.more_tids = add_overflow(reader, list,
 									 offsetof(HnswTidList, tids) +
 									 room * sizeof(ItemPointerData));
-	changed.links = copy.var + (parts->links - seen->var);
 	node_assemble(&copy, HnswNodeLevel(&seen->node), &changed);
 	if (replace_node(reader, point, seen, &copy))
 		return true;
