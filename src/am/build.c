@@ -90,16 +90,21 @@ hnsw_build_phase_name(int64 phase)
 	}
 }
 
-/* Enters a phase that will do total steps; tuples_done counts them. */
+/*
+ * Enters a phase that will do total steps; tuples_done counts them.  Blocks
+ * are the table's, and of the scans alone.
+ */
 static void
 start_phase(int64 phase, int64 total)
 {
 	const int	params[] = {
 		PROGRESS_CREATEIDX_SUBPHASE,
 		PROGRESS_CREATEIDX_TUPLES_TOTAL,
-		PROGRESS_CREATEIDX_TUPLES_DONE
+		PROGRESS_CREATEIDX_TUPLES_DONE,
+		PROGRESS_SCAN_BLOCKS_TOTAL,
+		PROGRESS_SCAN_BLOCKS_DONE
 	};
-	const int64 values[] = {phase, total, 0};
+	const int64 values[] = {phase, total, 0, 0, 0};
 
 	pgstat_progress_update_multi_param(lengthof(params), params, values);
 }

@@ -529,6 +529,26 @@ set_points(IndexWriter *writer)
 		writer->old_ids[writer->new_ids[i]] = i;
 }
 
+/* Tells how many pages there will be, but for the few of the overflow region. */
+static void
+announce_pages(IndexWriter *writer, const Quantizer *quantizer)
+{
+	const HnswMetaPageData *meta = writer->meta;
+	HnswRecordLayout codes;
+	HnswRecordLayout refine;
+
+	hnsw_record_layout(&codes, quantizer->code_size, quantizer->nfactors);
+	hnsw_record_layout(&refine, quantizer->refine_size,
+					   quantizer->nrefine_factors);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL,
+								 writer->next_block +
+								 hnsw_record_pages(&codes, meta->npoints) +
+								 hnsw_record_pages(&refine, meta->npoints) +
+								 (meta->npoints - 1) / meta->nodes_per_page + 1 +
+								 count_slots(writer) /
+								 HnswUpperSlotsPerPage(meta->m) + 1);
+}
+
 void
 hnsw_write_index(Relation index, ForkNumber fork, HnswMetaPageData *meta,
 				 const float *centroid, BuildPoints *points,
@@ -562,6 +582,7 @@ hnsw_write_index(Relation index, ForkNumber fork, HnswMetaPageData *meta,
 		meta->nodes_per_page = choose_nodes_per_page(lengths, meta->npoints,
 													 meta->m);
 		pfree(lengths);
+		announce_pages(&writer, quantizer);
 		write_records(&writer, &code_source, quantizer->code_size,
 					  quantizer->nfactors);
 		write_records(&writer, &refine_source, quantizer->refine_size,
