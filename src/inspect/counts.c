@@ -18,14 +18,13 @@ count_level0(HnswReader *reader, PointId point, const HnswNodeCopy *copy,
 {
 	PointId		links[GRAPH_MAX_LINKS];
 	uint8		encoded[LINK_CODEC_MAX_BYTES];
-	PGAlignedBlock item;
 	int			nlinks = hnsw_reader_links(reader, point, copy, parts, 0,
 										   links);
 
 	counts->links += nlinks;
 	counts->link_bytes += ItemPointerIsValid(&parts->links_away) ?
-		hnsw_reader_overflow(reader, &parts->links_away, item.data) :
-		parts->links_length;
+		link_codec_encode(reader->ix->meta.link_format, point, links, nlinks,
+						  encoded) : parts->links_length;
 	counts->plain_bytes += link_codec_encode(LINK_FORMAT_PLAIN, point, links,
 											 nlinks, encoded);
 }

@@ -448,9 +448,9 @@ hnsw_reader_node(HnswReader *reader, PointId point, HnswNodeCopy *copy,
 		point_corrupted(reader, point, "Its node does not fit its page.");
 }
 
-int
-hnsw_reader_overflow(HnswReader *reader, const ItemPointerData *where,
-					 void *item)
+/* Copies an overflow item; returns its length, 0 when there is none. */
+static int
+find_overflow(HnswReader *reader, const ItemPointerData *where, void *item)
 {
 	uint32		page_no = ItemPointerGetBlockNumberNoCheck(where);
 	OffsetNumber number = ItemPointerGetOffsetNumberNoCheck(where);
@@ -468,15 +468,64 @@ hnsw_reader_overflow(HnswReader *reader, const ItemPointerData *where,
 	if (found != NULL)
 		memcpy(item, found, length);
 	UnlockReleaseBuffer(buffer);
+	return found != NULL ? length : 0;
+}
 
-	if (found == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" has no item %u in overflow page %u",
-						RelationGetRelationName(reader->index), number,
-						page_no),
-				 errhint("Please REINDEX it.")));
+static void
+item_missing(HnswReader *reader, const ItemPointerData *where)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" has no item %u in overflow page %u",
+					RelationGetRelationName(reader->index),
+					ItemPointerGetOffsetNumberNoCheck(where),
+					ItemPointerGetBlockNumberNoCheck(where)),
+			 errhint("Please REINDEX it.")));
+}
+
+int
+hnsw_reader_overflow(HnswReader *reader, const ItemPointerData *where,
+					 void *item)
+{
+	int			length = find_overflow(reader, where, item);
+
+	if (length == 0)
+		item_missing(reader, where);
 	return length;
+}
+
+/*
+ * Copies the encoded links of a node that had them in the overflow region when
+ * it was read.  An insert may have moved them since, and the item may be
+ * someone else's: what was read counts when the node says afterwards that it
+ * is still there.  Returns their length.
+ */
+static int
+read_links_away(HnswReader *reader, PointId point,
+				const HnswNodeParts *parts, void *item)
+{
+	ItemPointerData where = parts->links_away;
+
+	for (;;)
+	{
+		int			length = find_overflow(reader, &where, item);
+		HnswNodeCopy now;
+		HnswNodeParts now_parts;
+
+		hnsw_reader_node(reader, point, &now, &now_parts);
+		if (!ItemPointerIsValid(&now_parts.links_away))
+		{
+			memcpy(item, now_parts.links, now_parts.links_length);
+			return now_parts.links_length;
+		}
+		if (memcmp(&now_parts.links_away, &where, sizeof(where)) == 0)
+		{
+			if (length == 0)
+				item_missing(reader, &where);
+			return length;
+		}
+		where = now_parts.links_away;
+	}
 }
 
 static int
@@ -489,8 +538,7 @@ level0_links(HnswReader *reader, PointId point, const HnswNodeParts *parts,
 
 	if (ItemPointerIsValid(&parts->links_away))
 	{
-		int			length = hnsw_reader_overflow(reader, &parts->links_away,
-												  item.data);
+		int			length = read_links_away(reader, point, parts, item.data);
 
 		nlinks = link_codec_decode(format, point, (uint8 *) item.data, length,
 								   links);
