@@ -61,27 +61,33 @@ prune_tid_list(BulkDelete *state, HnswTidList *list)
 }
 
 /*
- * Prunes the list that a walk has just read.  The page is locked exclusively
- * here, and nothing else is.
+ * Prunes the list that a walk has just read, on its page, where inserts may
+ * have added to it since.
  */
 static void
-prune_overflow_list(BulkDelete *state, const HnswTidWalk *walk,
-					HnswTidList *list)
+prune_overflow_list(BulkDelete *state, const HnswTidWalk *walk)
 {
 	GenericXLogState *xlog;
 	Buffer		buffer;
-
-	if (!prune_tid_list(state, list))
-		return;
+	HnswTidList *list;
+	int			length = 0;
 
 	(void) hnsw_reader_pin(&state->reader, HNSW_REGION_OVERFLOW,
 						   ItemPointerGetBlockNumber(&walk->where), &buffer);
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	xlog = GenericXLogStart(state->reader.index);
-	overflow_page_replace(GenericXLogRegisterBuffer(xlog, buffer, 0),
-						  ItemPointerGetOffsetNumber(&walk->where), list,
-						  walk->length);
-	GenericXLogFinish(xlog);
+	list = unconstify(void *,
+					  overflow_page_get(GenericXLogRegisterBuffer(xlog, buffer,
+																  0),
+										ItemPointerGetOffsetNumber(&walk->where),
+										&length));
+	if (list != NULL && length == walk->length &&
+		length >= (int) (offsetof(HnswTidList, tids) +
+						 list->ntids * sizeof(ItemPointerData)) &&
+		prune_tid_list(state, list))
+		GenericXLogFinish(xlog);
+	else
+		GenericXLogAbort(xlog);
 	UnlockReleaseBuffer(buffer);
 }
 
@@ -140,7 +146,7 @@ prune_overflow(BulkDelete *state, PointId point)
 	hnsw_reader_node(&state->reader, point, &copy, &parts);
 	hnsw_reader_start_tids(&walk, &parts);
 	while (hnsw_reader_next_tids(&state->reader, point, &walk, list))
-		prune_overflow_list(state, &walk, list);
+		prune_overflow_list(state, &walk);
 }
 
 IndexBulkDeleteResult *
