@@ -283,6 +283,16 @@ overflow_page_init(Page page, uint32 page_no)
 	((PageHeader) page)->pd_lower = HNSW_BODY_OFFSET;
 }
 
+/*
+ * Bytes that an item takes: lists of heap rows are read where they are, so
+ * all items start at even offsets.
+ */
+static inline int
+item_space(int length)
+{
+	return SHORTALIGN(length);
+}
+
 /* Moves the items to the end of the page; their numbers stay. */
 static void
 compact_items(Page page)
@@ -299,12 +309,13 @@ compact_items(Page page)
 			continue;
 		if (!bytes_in_page(items[i].offset, items[i].length,
 						   ((PageHeader) page)->pd_lower) ||
-			upper - items[i].length < ((PageHeader) page)->pd_lower)
+			upper - item_space(items[i].length) <
+			((PageHeader) page)->pd_lower)
 		{
 			memcpy(page, image.data, BLCKSZ);
 			return;
 		}
-		upper -= items[i].length;
+		upper -= item_space(items[i].length);
 		memcpy((char *) page + upper, image.data + items[i].offset,
 			   items[i].length);
 		items[i].offset = upper;
@@ -318,22 +329,20 @@ overflow_page_add(Page page, const void *item, int length)
 	PageHeader	header = (PageHeader) page;
 	HnswOverflowItem *items = page_items(page);
 	int			count = page_item_count(page);
+	int			room = header->pd_upper - header->pd_lower;
 	int			number;
 
 	Assert(length > 0);
 	for (number = 0; number < count && items[number].length != 0; number++)
 		 /* the first free number */ ;
 	if (number == count)
-		length += sizeof(HnswOverflowItem);
-	if (header->pd_upper - header->pd_lower < length)
+		room -= sizeof(HnswOverflowItem);
+	if (room < item_space(length))
 		return InvalidOffsetNumber;
 
 	if (number == count)
-	{
-		length -= sizeof(HnswOverflowItem);
 		header->pd_lower += sizeof(HnswOverflowItem);
-	}
-	header->pd_upper -= length;
+	header->pd_upper -= item_space(length);
 	memcpy((char *) page + header->pd_upper, item, length);
 	items[number].offset = header->pd_upper;
 	items[number].length = length;

@@ -265,7 +265,7 @@ static ItemPointerData
 add_overflow(HnswReader *reader, const void *item, int length)
 {
 	HnswIndex  *ix = reader->ix;
-	Size		needed = length + sizeof(HnswOverflowItem);
+	Size		needed = SHORTALIGN(length) + sizeof(HnswOverflowItem);
 	uint32		page_no = ix->overflow_hint;
 	ItemPointerData where;
 	Size		space;
