@@ -172,20 +172,19 @@ judge_one(GraphBuild *build, Draft *draft, GraphNeighbour link)
 	build->distances->score(build->distances, points, naccepted, distances);
 
 	/* the nearer accepted ones judge it, and it judges the farther ones */
-	discard[naccepted] = false;
+	memset(discard, false, naccepted + 1);
 	for (int i = 0; i < naccepted; i++)
 	{
-		bool		nearer = links[i].distance <= link.distance;
-
-		discard[i] = !nearer && distances[i] <= links[i].distance;
-		if (nearer && distances[i] <= link.distance)
+		if (links[i].distance > link.distance)
+			discard[i] = graph_stands_in_way(link.distance, links[i].distance,
+											 distances[i]);
+		else if (graph_stands_in_way(links[i].distance, link.distance,
+									 distances[i]))
 		{
 			discard[naccepted] = true;
 			break;
 		}
 	}
-	if (discard[naccepted])
-		memset(discard, false, naccepted);
 
 	memmove(links + naccepted + 1, links + naccepted,
 			(draft->count - naccepted) * sizeof(GraphNeighbour));

@@ -4,7 +4,7 @@
  *	  Which of the candidates become neighbours of a point.
  *
  * The heuristic (Algorithm 4 of the paper) goes through the candidates from
- * the nearest on and accepts one when no accepted one is as near to it as
+ * the nearest on and accepts one when no accepted one is nearer to it than
  * the point is.  The links then lead into all directions instead of into the
  * nearest cluster.
  *
@@ -75,12 +75,12 @@ graph_sort_neighbours(GraphNeighbour *neighbours, int n)
 }
 
 /*
- * Marks those of candidates[begin .. end) that are no nearer to the point
- * than to an accepted one.
+ * Marks those of candidates[begin .. end) that an accepted one stands in the
+ * way of.
  */
 static void
-prune_by(GraphStore *store, PointId accepted, const GraphNeighbour *candidates,
-		 int begin, int end, bool *pruned)
+prune_by(GraphStore *store, GraphNeighbour accepted,
+		 const GraphNeighbour *candidates, int begin, int end, bool *pruned)
 {
 	PointId		points[SELECT_BLOCK];
 	int			index[SELECT_BLOCK];
@@ -97,10 +97,11 @@ prune_by(GraphStore *store, PointId accepted, const GraphNeighbour *candidates,
 	}
 	if (n == 0)
 		return;
-	store->score_between(store, accepted, points, n, distances);
+	store->score_between(store, accepted.point, points, n, distances);
 	for (int i = 0; i < n; i++)
 	{
-		if (distances[i] <= candidates[index[i]].distance)
+		if (graph_stands_in_way(accepted.distance,
+								candidates[index[i]].distance, distances[i]))
 			pruned[index[i]] = true;
 	}
 }
@@ -113,7 +114,7 @@ static int
 mark_pruned(GraphStore *store, const GraphNeighbour *candidates, int n,
 			int max, bool *pruned)
 {
-	PointId		accepted[GRAPH_MAX_LINKS];
+	GraphNeighbour accepted[GRAPH_MAX_LINKS];
 	int			naccepted = 0;
 	int			i = 0;
 
@@ -128,10 +129,9 @@ mark_pruned(GraphStore *store, const GraphNeighbour *candidates, int n,
 		{
 			if (pruned[i])
 				continue;
-			accepted[naccepted++] = candidates[i].point;
+			accepted[naccepted++] = candidates[i];
 			if (naccepted < max)
-				prune_by(store, candidates[i].point, candidates, i + 1, end,
-						 pruned);
+				prune_by(store, candidates[i], candidates, i + 1, end, pruned);
 		}
 	}
 	memset(pruned + i, true, n - i);
