@@ -570,6 +570,9 @@ hnsw_write_index(Relation index, ForkNumber fork, HnswMetaPageData *meta,
 	meta->entry_point = InvalidPointId;
 	meta->entry_level = 0;
 	memset(meta->regions, 0, sizeof(meta->regions));
+	for (int i = 0; i <= GRAPH_MAX_LEVEL; i++)
+		meta->free_points[i] = InvalidPointId;
+	meta->dead_xid = InvalidFullTransactionId;
 	if (points != NULL)
 		set_points(&writer);
 

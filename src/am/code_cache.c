@@ -155,14 +155,20 @@ hnsw_code_cache_create(HnswReader *reader)
 }
 
 void
+hnsw_code_cache_forget(HnswCodeCache *cache)
+{
+	cached_reset(cache->numbers);
+	cache->nrecords = NEW_RECORD + 1;
+	cache->from_number = INVALID_RECORD;
+}
+
+void
 hnsw_code_cache_reset(HnswCodeCache *cache, const HnswCode *new_code)
 {
 	const Quantizer *quantizer = cache->quantizer;
 	HnswCode	code = record_code(cache, NEW_RECORD);
 
-	cached_reset(cache->numbers);
-	cache->nrecords = NEW_RECORD + 1;
-	cache->from_number = INVALID_RECORD;
+	hnsw_code_cache_forget(cache);
 	memcpy(code.code, new_code->code, quantizer->code_size);
 	memcpy(code.refine, new_code->refine, quantizer->refine_size);
 	memcpy(code.factors, new_code->factors,

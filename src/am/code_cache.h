@@ -24,6 +24,9 @@ extern HnswCodeCache *hnsw_code_cache_create(HnswReader *reader);
 extern void hnsw_code_cache_reset(HnswCodeCache *cache,
 								  const HnswCode *new_code);
 
+/* Forgets all; there is no such vector. */
+extern void hnsw_code_cache_forget(HnswCodeCache *cache);
+
 /* From now on point is that vector's. */
 extern void hnsw_code_cache_name_new(HnswCodeCache *cache, PointId point);
 

@@ -354,8 +354,7 @@ plan_back_link(InsertState *state, const NewRow *row, PointId neighbour,
 
 	change->point = neighbour;
 	hnsw_reader_node(reader, neighbour, &change->seen, &change->parts);
-	if ((change->seen.node.info & HNSW_NODE_PRESENT) == 0 ||
-		(change->seen.node.info & HNSW_NODE_DEAD) != 0)
+	if (!HnswNodeIsLive(&change->seen.node))
 		return false;
 	change->nlinks = hnsw_reader_links(reader, neighbour, &change->seen,
 									   &change->parts, 0, change->links);
@@ -404,9 +403,7 @@ try_link_back_upper(InsertState *state, const NewRow *row, int level,
 	bool		changed;
 
 	hnsw_reader_node(reader, neighbour, &copy, &parts);
-	if ((copy.node.info & HNSW_NODE_PRESENT) == 0 ||
-		(copy.node.info & HNSW_NODE_DEAD) != 0 ||
-		HnswNodeLevel(&copy.node) < level)
+	if (!HnswNodeIsLive(&copy.node) || HnswNodeLevel(&copy.node) < level)
 		return true;
 	nseen = hnsw_reader_links(reader, neighbour, &copy, &parts, level, seen);
 	memcpy(links, seen, nseen * sizeof(PointId));
@@ -496,12 +493,26 @@ new_level(const HnswMetaPageData *meta, ItemPointer tid)
 							  meta->m);
 }
 
+/*
+ * The first live point is the entry point.  False when somebody else was
+ * first: seen is not the entry point any more.
+ */
+static bool
+become_entry(HnswReader *reader, const NewRow *row, PointId seen)
+{
+	if (PointIdIsValid(seen))
+		return hnsw_writer_vacuum_meta(reader, seen, row->point, row->level,
+									   InvalidFullTransactionId);
+	return hnsw_writer_entry(reader, row->point, row->level);
+}
+
 static void
 insert_row(InsertState *state, NewRow *row, bool unchanged)
 {
 	HnswReader *reader = &state->store.reader;
 	bool		joined;
 	bool		linked;
+	PointId		entry;
 
 	hnsw_code_cache_reset(state->cache, &state->code);
 	if (unchanged && join_unchanged(state, row))
@@ -509,14 +520,15 @@ insert_row(InsertState *state, NewRow *row, bool unchanged)
 
 	row->point = InvalidPointId;
 	row->level = new_level(&reader->ix->meta, row->tid);
-	linked = choose_links(state, row, true, &joined);
+	entry = reader->ix->meta.entry_point;
+	linked = choose_links(state, row, true, &joined) && row->nlinks[0] > 0;
 	if (joined)
 		return;
 
 	row->point = hnsw_writer_allocate(reader, row->level, &row->slot);
 	hnsw_code_cache_name_new(state->cache, row->point);
 	write_point(state, row);
-	if (!linked && !hnsw_writer_entry(reader, row->point, row->level))
+	if (!linked && !become_entry(reader, row, entry))
 	{
 		/* somebody else was first */
 		(void) choose_links(state, row, false, &joined);

@@ -28,6 +28,10 @@ page_store_get_links(GraphStore *store, PointId point, GraphLevel level,
 
 	hnsw_reader_node(reader, point, &copy, &parts);
 	*live = HnswNodeHasRows(&copy.node);
+
+	/* given back since the link to it was read */
+	if (!HnswNodeIsPresent(&copy.node))
+		return 0;
 	return hnsw_reader_links(reader, point, &copy, &parts, level, links);
 }
 

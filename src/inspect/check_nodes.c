@@ -161,7 +161,8 @@ check_node(HnswCheck *check, Page page, BlockNumber block, PointId point)
 		return;
 	}
 	check->points[point] = level | POINT_PRESENT;
-	note_level(check, point, level);
+	if (HnswNodeIsLive(&copy.node))
+		note_level(check, point, level);
 	if (level > 0)
 		claim_slots(check, block, point, level, parts.upper_slot);
 }

@@ -326,6 +326,12 @@ hnsw_meta_validate(const HnswMetaPageData *meta, const char *index_name)
 	if (meta->entry_level > GRAPH_MAX_LEVEL)
 		meta_corrupted(index_name, "level of the entry point",
 					   meta->entry_level);
+	for (int i = 0; i <= GRAPH_MAX_LEVEL; i++)
+	{
+		if (PointIdIsValid(meta->free_points[i]) &&
+			meta->free_points[i] >= meta->npoints)
+			meta_corrupted(index_name, "free point", meta->free_points[i]);
+	}
 	for (int i = 1; i <= HNSW_NUM_REGIONS; i++)
 		validate_directory(hnsw_directory(meta, i), i, index_name);
 	validate_capacity(meta, HNSW_REGION_NODES,

@@ -55,6 +55,12 @@ node_page_copy(Page page, int nodes_per_page, int index, HnswNodeCopy *copy)
 	return true;
 }
 
+uint8
+node_page_generation(Page page, int index)
+{
+	return page_nodes(page)[index].generation;
+}
+
 /*
  * Bytes of the page that belong to the nodes, all but one, with or without
  * their slack.

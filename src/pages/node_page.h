@@ -39,6 +39,9 @@ typedef struct HnswNodeParts
 
 extern void node_page_init(Page page, uint32 page_no, int nodes_per_page);
 
+/* Changes each time that the id of a node is given back. */
+extern uint8 node_page_generation(Page page, int index);
+
 /* False when the index-th node of the page cannot be read. */
 extern bool node_page_copy(Page page, int nodes_per_page, int index,
 						   HnswNodeCopy *copy);

@@ -55,6 +55,7 @@
 #ifndef HNSW_PAGE_FORMAT_H
 #define HNSW_PAGE_FORMAT_H
 
+#include "access/transam.h"
 #include "graph/graph.h"
 #include "storage/block.h"
 #include "storage/bufpage.h"
@@ -155,6 +156,18 @@ typedef struct HnswMetaPageData
 	uint32		entry_level;
 
 	HnswRegionDirectory regions[HNSW_NUM_REGIONS];
+
+	/*
+	 * Points that are free, by level: the first of a list that goes on in
+	 * their nodes, InvalidPointId when it is empty.
+	 */
+	PointId		free_points[GRAPH_MAX_LEVEL + 1];
+
+	/*
+	 * Next transaction id when points were last marked DEAD: once it is over
+	 * for everybody, nobody can have seen them alive and still link to them.
+	 */
+	FullTransactionId dead_xid;
 } HnswMetaPageData;
 
 #define HnswPageGetMeta(page) \
@@ -186,14 +199,16 @@ typedef struct HnswNode
 #define HNSW_NODE_PRESENT		0x10	/* the id is in use */
 #define HNSW_NODE_MORE_TIDS		0x20	/* more rows in the overflow region */
 #define HNSW_NODE_LINKS_AWAY	0x40	/* links are in the overflow region */
-#define HNSW_NODE_DEAD			0x80	/* deleted, waits to be freed */
+#define HNSW_NODE_DEAD			0x80	/* deleted, waits to be freed; without
+										 * PRESENT: is free */
 
 #define HnswNodeLevel(node) ((node)->info & HNSW_NODE_LEVEL_MASK)
 
 /* Does the point stand for any row? */
 #define HnswNodeHasRows(node) \
-	(ItemPointerIsValid(&(node)->heaptid) || \
-	 ((node)->info & HNSW_NODE_MORE_TIDS) != 0)
+	(((node)->info & HNSW_NODE_DEAD) == 0 && \
+	 (ItemPointerIsValid(&(node)->heaptid) || \
+	  ((node)->info & HNSW_NODE_MORE_TIDS) != 0))
 
 /*
  * A variable part of exactly so many bytes, then unused bytes that it can grow
@@ -210,12 +225,25 @@ typedef struct HnswNode
 #define HnswNodeSetVarSize(node, length, slack) \
 	((node)->var_size = (length) | (slack) << HNSW_NODE_LENGTH_BITS)
 
+#define HnswNodeIsPresent(node) (((node)->info & HNSW_NODE_PRESENT) != 0)
+
+/* In use, and not on the way out */
+#define HnswNodeIsLive(node) \
+	(((node)->info & (HNSW_NODE_PRESENT | HNSW_NODE_DEAD)) == \
+	 HNSW_NODE_PRESENT)
+#define HnswNodeIsDead(node) \
+	(((node)->info & (HNSW_NODE_PRESENT | HNSW_NODE_DEAD)) == \
+	 (HNSW_NODE_PRESENT | HNSW_NODE_DEAD))
+#define HnswNodeIsFree(node) \
+	(((node)->info & (HNSW_NODE_PRESENT | HNSW_NODE_DEAD)) == HNSW_NODE_DEAD)
+
 /*
  * The variable part, without any alignment:
  *	 level > 0:	   uint32 number of the upper slot of level 1
  *	 MORE_TIDS:	   ItemPointerData to a HnswTidList in the overflow region
  *	 LINKS_AWAY:   ItemPointerData to the links in the overflow region
  *	 otherwise:	   the links, encoded by link_codec, up to its end
+ *	 free point:   in place of the links, PointId of the next free one
  * Such an ItemPointerData holds a page number within the region and an item
  * number from 1.
  */
@@ -301,6 +329,13 @@ StaticAssertDecl(offsetof(HnswMetaPageData, max_norm_sq) == 40,
 StaticAssertDecl(offsetof(HnswMetaPageData, npoints) == 48,
 				 "HnswMetaPageData is on disk");
 StaticAssertDecl(offsetof(HnswMetaPageData, regions) == 64,
+				 "HnswMetaPageData is on disk");
+StaticAssertDecl(offsetof(HnswMetaPageData, free_points) ==
+				 64 + HNSW_NUM_REGIONS * sizeof(HnswRegionDirectory),
+				 "HnswMetaPageData is on disk");
+StaticAssertDecl(offsetof(HnswMetaPageData, dead_xid) ==
+				 offsetof(HnswMetaPageData, free_points) +
+				 (GRAPH_MAX_LEVEL + 1) * sizeof(PointId),
 				 "HnswMetaPageData is on disk");
 StaticAssertDecl(sizeof(HnswMetaPageData) <= HNSW_BODY_SIZE,
 				 "HnswMetaPageData fits a page");

@@ -125,13 +125,81 @@ grow_for_points(HnswIndex *ix, HnswMetaPageData *meta, const char *index_name)
 					(meta->nslots - 1) / ix->upper_per_page + 1, index_name);
 }
 
+/* What a free node says: its upper slot and the next one in its list */
+static bool
+read_free_node(Page page, int per_page, PointId point, int level,
+			   uint32 *slot, PointId *next)
+{
+	HnswNodeCopy copy;
+	HnswNodeParts parts;
+
+	if (!node_page_copy(page, per_page, point % per_page, &copy) ||
+		!HnswNodeIsFree(&copy.node) || HnswNodeLevel(&copy.node) != level ||
+		!node_parse(&copy, &parts) || parts.links_length != sizeof(PointId))
+		return false;
+	*slot = parts.upper_slot;
+	memcpy(next, parts.links, sizeof(PointId));
+	return true;
+}
+
+/*
+ * Takes the first free point of a level off its list; InvalidPointId when
+ * there is none.
+ */
+static PointId
+take_free_point(HnswReader *reader, int level, uint32 *slot)
+{
+	uint32		per_page = reader->ix->meta.nodes_per_page;
+	PointId		point;
+
+	while (PointIdIsValid(point = reader->ix->meta.free_points[level]))
+	{
+		PageBatch	batch;
+		HnswMetaPageData *meta;
+		PointId		next;
+		bool		taken;
+
+		page_batch_init(&batch, reader);
+		page_batch_add(&batch, HNSW_REGION_META, 0);
+		page_batch_add(&batch, HNSW_REGION_NODES, point / per_page);
+		page_batch_open(&batch);
+		meta = HnswPageGetMeta(page_batch_page(&batch, HNSW_REGION_META, 0));
+		taken = meta->free_points[level] == point;
+		if (taken)
+		{
+			if (!read_free_node(page_batch_page(&batch, HNSW_REGION_NODES,
+												point / per_page),
+								per_page, point, level, slot, &next))
+				ereport(ERROR,
+						(errcode(ERRCODE_INDEX_CORRUPTED),
+						 errmsg("index \"%s\" is corrupted at point %u",
+								RelationGetRelationName(reader->index),
+								point),
+						 errdetail("It is in the list of free points of level %d and is not free.",
+								   level),
+						 errhint("Please REINDEX it.")));
+			meta->free_points[level] = next;
+			page_batch_close(&batch);
+		}
+		else
+			page_batch_abort(&batch);
+		hnsw_index_refresh(reader->ix, reader->index);
+		if (taken)
+			return point;
+	}
+	return InvalidPointId;
+}
+
 PointId
 hnsw_writer_allocate(HnswReader *reader, int level, uint32 *slot)
 {
 	const char *index_name = RelationGetRelationName(reader->index);
 	PageBatch	batch;
 	HnswMetaPageData *meta;
-	PointId		point;
+	PointId		point = take_free_point(reader, level, slot);
+
+	if (PointIdIsValid(point))
+		return point;
 
 	page_batch_init(&batch, reader);
 	page_batch_add(&batch, HNSW_REGION_META, 0);
@@ -360,22 +428,23 @@ put_code(PageBatch *batch, HnswRegionId region,
 /* False, and nothing done, when the node does not fit its page. */
 static bool
 try_write_point(HnswReader *reader, const HnswNewPoint *new_point,
-				const HnswNodeCopy *copy)
+				HnswNodeCopy *copy)
 {
 	HnswIndex  *ix = reader->ix;
 	PointId		point = new_point->point;
 	const HnswCode *code = new_point->code;
 	uint32		per_page = ix->meta.nodes_per_page;
 	PageBatch	batch;
+	Page		page;
 
 	page_batch_init(&batch, reader);
 	batch_code(&batch, HNSW_REGION_CODES, &ix->codes, point);
 	batch_code(&batch, HNSW_REGION_REFINE, &ix->refine, point);
 	page_batch_add(&batch, HNSW_REGION_NODES, point / per_page);
 	page_batch_open(&batch);
-	if (!node_page_put(page_batch_page(&batch, HNSW_REGION_NODES,
-									   point / per_page),
-					   per_page, point % per_page, copy, LIST_SLACK))
+	page = page_batch_page(&batch, HNSW_REGION_NODES, point / per_page);
+	copy->node.generation = node_page_generation(page, point % per_page);
+	if (!node_page_put(page, per_page, point % per_page, copy, LIST_SLACK))
 	{
 		page_batch_abort(&batch);
 		return false;
@@ -625,6 +694,18 @@ hnsw_writer_links(HnswReader *reader, HnswLinkChange *changes, int n)
  *-------------------------------------------------------------------------
  */
 
+static bool
+node_is_as_seen(PageBatch *batch, PointId point, const HnswNodeCopy *seen)
+{
+	uint32		per_page = batch->reader->ix->meta.nodes_per_page;
+	HnswNodeCopy now;
+
+	return node_page_copy(page_batch_page(batch, HNSW_REGION_NODES,
+										  point / per_page),
+						  per_page, point % per_page, &now) &&
+		node_copies_equal(&now, seen);
+}
+
 /* Writes a node if it is still as seen. */
 static bool
 replace_node(HnswReader *reader, PointId point, const HnswNodeCopy *seen,
@@ -632,17 +713,15 @@ replace_node(HnswReader *reader, PointId point, const HnswNodeCopy *seen,
 {
 	uint32		per_page = reader->ix->meta.nodes_per_page;
 	PageBatch	batch;
-	HnswNodeCopy now;
-	Page		page;
 	bool		done;
 
 	page_batch_init(&batch, reader);
 	page_batch_add(&batch, HNSW_REGION_NODES, point / per_page);
 	page_batch_open(&batch);
-	page = page_batch_page(&batch, HNSW_REGION_NODES, point / per_page);
-	done = node_page_copy(page, per_page, point % per_page, &now) &&
-		node_copies_equal(&now, seen) &&
-		node_page_put(page, per_page, point % per_page, copy, LIST_SLACK);
+	done = node_is_as_seen(&batch, point, seen) &&
+		node_page_put(page_batch_page(&batch, HNSW_REGION_NODES,
+									  point / per_page),
+					  per_page, point % per_page, copy, LIST_SLACK);
 	if (done)
 		page_batch_close(&batch);
 	else
@@ -650,37 +729,47 @@ replace_node(HnswReader *reader, PointId point, const HnswNodeCopy *seen,
 	return done;
 }
 
-/* Appends to the first list of a point; false when it is full. */
+/*
+ * Appends to the first list of a point; false when it is full, or the node is
+ * not as seen.  The node's page is part of the record, though it does not
+ * change: the list belongs to the point as long as that is locked.
+ */
 static bool
-append_to_list(HnswReader *reader, const ItemPointerData *where,
-			   ItemPointer heaptid)
+append_to_list(HnswReader *reader, PointId point, const HnswNodeCopy *seen,
+			   const ItemPointerData *where, ItemPointer heaptid)
 {
+	uint32		per_page = reader->ix->meta.nodes_per_page;
 	uint32		page_no = ItemPointerGetBlockNumber(where);
 	PageBatch	batch;
 	HnswTidList *list;
-	int			length;
-	bool		room;
+	bool		done = false;
 
 	page_batch_init(&batch, reader);
+	page_batch_add(&batch, HNSW_REGION_NODES, point / per_page);
 	page_batch_add(&batch, HNSW_REGION_OVERFLOW, page_no);
 	page_batch_open(&batch);
-	list = unconstify(void *,
-					  overflow_page_get(page_batch_page(&batch,
-														HNSW_REGION_OVERFLOW,
-														page_no),
-										ItemPointerGetOffsetNumber(where),
-										&length));
-	room = list != NULL &&
-		(int) (offsetof(HnswTidList, tids) +
-			   (list->ntids + 1) * sizeof(ItemPointerData)) <= length;
-	if (room)
+	if (node_is_as_seen(&batch, point, seen))
+	{
+		int			length;
+
+		list = unconstify(void *,
+						  overflow_page_get(page_batch_page(&batch,
+															HNSW_REGION_OVERFLOW,
+															page_no),
+											ItemPointerGetOffsetNumber(where),
+											&length));
+		done = list != NULL &&
+			(int) (offsetof(HnswTidList, tids) +
+				   (list->ntids + 1) * sizeof(ItemPointerData)) <= length;
+	}
+	if (done)
 	{
 		list->tids[list->ntids++] = *heaptid;
 		page_batch_close(&batch);
 	}
 	else
 		page_batch_abort(&batch);
-	return room;
+	return done;
 }
 
 /* Makes a new first list with one row, in front of the old ones. */
@@ -747,8 +836,7 @@ hnsw_writer_add_row(HnswReader *reader, PointId point, ItemPointer heaptid)
 		HnswNodeParts parts;
 
 		hnsw_reader_node(reader, point, &seen, &parts);
-		if ((seen.node.info & HNSW_NODE_PRESENT) == 0 ||
-			(seen.node.info & HNSW_NODE_DEAD) != 0)
+		if (!HnswNodeIsLive(&seen.node))
 			return false;
 		if (!ItemPointerIsValid(&seen.node.heaptid))
 		{
@@ -760,7 +848,7 @@ hnsw_writer_add_row(HnswReader *reader, PointId point, ItemPointer heaptid)
 			continue;
 		}
 		if (ItemPointerIsValid(&parts.more_tids) &&
-			append_to_list(reader, &parts.more_tids, heaptid))
+			append_to_list(reader, point, &seen, &parts.more_tids, heaptid))
 			return true;
 		if (prepend_list(reader, point, &seen, &parts, heaptid))
 			return true;
@@ -795,4 +883,155 @@ hnsw_writer_entry(HnswReader *reader, PointId point, int level)
 		page_batch_abort(&batch);
 	hnsw_index_refresh(reader->ix, reader->index);
 	return change;
+}
+
+/*-------------------------------------------------------------------------
+ * Deletion
+ *-------------------------------------------------------------------------
+ */
+bool
+hnsw_writer_mark_dead(HnswReader *reader, PointId point,
+					  const HnswNodeCopy *seen, const HnswNodeParts *parts)
+{
+	uint32		per_page = reader->ix->meta.nodes_per_page;
+	bool		has_list = ItemPointerIsValid(&parts->more_tids);
+	uint32		list_page = has_list ?
+		ItemPointerGetBlockNumber(&parts->more_tids) : 0;
+	HnswNodeCopy copy = *seen;
+	PageBatch	batch;
+	bool		done;
+
+	page_batch_init(&batch, reader);
+	page_batch_add(&batch, HNSW_REGION_NODES, point / per_page);
+	if (has_list)
+		page_batch_add(&batch, HNSW_REGION_OVERFLOW, list_page);
+	page_batch_open(&batch);
+	done = node_is_as_seen(&batch, point, seen);
+	if (done && has_list)
+	{
+		int			length;
+		const HnswTidList *list =
+			overflow_page_get(page_batch_page(&batch, HNSW_REGION_OVERFLOW,
+											  list_page),
+							  ItemPointerGetOffsetNumber(&parts->more_tids),
+							  &length);
+
+		done = list != NULL && list->ntids == 0;
+	}
+	if (done)
+	{
+		copy.node.info |= HNSW_NODE_DEAD;
+		done = node_page_put(page_batch_page(&batch, HNSW_REGION_NODES,
+											 point / per_page),
+							 per_page, point % per_page, &copy, 0);
+	}
+	if (done)
+		page_batch_close(&batch);
+	else
+		page_batch_abort(&batch);
+	return done;
+}
+
+/* Turns a dead node into a free one, in front of the list of its level. */
+static bool
+put_free_node(Page page, int per_page, PointId point,
+			  HnswMetaPageData *meta, HnswNodeCopy *seen,
+			  HnswNodeParts *parts)
+{
+	HnswNodeParts free_parts;
+	HnswNodeCopy copy;
+	int			level;
+
+	if (!node_page_copy(page, per_page, point % per_page, seen) ||
+		!HnswNodeIsDead(&seen->node) || !node_parse(seen, parts))
+		return false;
+	level = HnswNodeLevel(&seen->node);
+	free_parts.upper_slot = parts->upper_slot;
+	ItemPointerSetInvalid(&free_parts.more_tids);
+	ItemPointerSetInvalid(&free_parts.links_away);
+	free_parts.links = (const uint8 *) &meta->free_points[level];
+	free_parts.links_length = sizeof(PointId);
+
+	memset(&copy.node, 0, sizeof(HnswNode));
+	copy.node.info = HNSW_NODE_DEAD;
+	copy.node.generation = seen->node.generation + 1;
+	node_assemble(&copy, level, &free_parts);
+	(void) node_page_put(page, per_page, point % per_page, &copy, 0);
+	meta->free_points[level] = point;
+	return true;
+}
+
+/* Gives back what a point had in the overflow region. */
+static void
+drop_overflow_of(HnswReader *reader, PointId point,
+				 const HnswNodeParts *parts)
+{
+	HnswTidWalk walk;
+	PGAlignedBlock item;
+
+	if (ItemPointerIsValid(&parts->links_away))
+		drop_overflow(reader, &parts->links_away);
+	hnsw_reader_start_tids(&walk, parts);
+	while (hnsw_reader_next_tids(reader, point, &walk,
+								 (HnswTidList *) item.data))
+		drop_overflow(reader, &walk.where);
+}
+
+void
+hnsw_writer_free(HnswReader *reader, const PointId *points, int n)
+{
+	uint32		per_page = reader->ix->meta.nodes_per_page;
+	HnswNodeParts *parts = palloc(n * sizeof(HnswNodeParts));
+	HnswNodeCopy seen;
+	PageBatch	batch;
+	HnswMetaPageData *meta;
+	Page		page;
+
+	page_batch_init(&batch, reader);
+	page_batch_add(&batch, HNSW_REGION_META, 0);
+	page_batch_add(&batch, HNSW_REGION_NODES, points[0] / per_page);
+	page_batch_open(&batch);
+	meta = HnswPageGetMeta(page_batch_page(&batch, HNSW_REGION_META, 0));
+	page = page_batch_page(&batch, HNSW_REGION_NODES, points[0] / per_page);
+	for (int i = 0; i < n; i++)
+	{
+		Assert(points[i] / per_page == points[0] / per_page);
+		if (meta->entry_point == points[i] ||
+			!put_free_node(page, per_page, points[i], meta, &seen, &parts[i]))
+		{
+			ItemPointerSetInvalid(&parts[i].more_tids);
+			ItemPointerSetInvalid(&parts[i].links_away);
+		}
+	}
+	page_batch_close(&batch);
+
+	for (int i = 0; i < n; i++)
+		drop_overflow_of(reader, points[i], &parts[i]);
+	pfree(parts);
+}
+
+bool
+hnsw_writer_vacuum_meta(HnswReader *reader, PointId dead_entry,
+						PointId new_entry, int new_level,
+						FullTransactionId dead_xid)
+{
+	PageBatch	batch;
+	HnswMetaPageData *meta;
+	bool		replaced;
+
+	page_batch_init(&batch, reader);
+	page_batch_add(&batch, HNSW_REGION_META, 0);
+	page_batch_open(&batch);
+	meta = HnswPageGetMeta(page_batch_page(&batch, HNSW_REGION_META, 0));
+	replaced = PointIdIsValid(dead_entry) && meta->entry_point == dead_entry;
+	if (replaced)
+	{
+		meta->entry_point = new_entry;
+		meta->entry_level = new_level;
+	}
+	if (FullTransactionIdIsValid(dead_xid))
+		meta->dead_xid = dead_xid;
+	page_batch_close(&batch);
+	hnsw_index_refresh(reader->ix, reader->index);
+	return replaced;
 }

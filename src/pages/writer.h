@@ -95,4 +95,27 @@ extern bool hnsw_writer_add_row(HnswReader *reader, PointId point,
  */
 extern bool hnsw_writer_entry(HnswReader *reader, PointId point, int level);
 
+/*
+ * Marks a point dead whose rows are all gone: its lists of rows have been seen
+ * empty.  False when that is no longer so, or the node is not as seen.
+ */
+extern bool hnsw_writer_mark_dead(HnswReader *reader, PointId point,
+								  const HnswNodeCopy *seen,
+								  const HnswNodeParts *parts);
+
+/*
+ * Gives back dead points of one node page, to be used again; the entry point
+ * is left as it is.  Nothing may link to them, nor be about to.
+ */
+extern void hnsw_writer_free(HnswReader *reader, const PointId *points, int n);
+
+/*
+ * Sets another entry point, if dead_entry (unless invalid) is still the one,
+ * and the time when points were last marked dead, if dead_xid is valid.
+ * Returns whether the entry point was set.
+ */
+extern bool hnsw_writer_vacuum_meta(HnswReader *reader, PointId dead_entry,
+									PointId new_entry, int new_level,
+									FullTransactionId dead_xid);
+
 #endif							/* HNSW_WRITER_H */
