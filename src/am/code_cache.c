@@ -112,6 +112,13 @@ score_from(HnswCodeCache *cache, uint32 from, const PointId *points, int n,
 								 code.refine_factors, cache->from);
 		cache->from_number = from;
 	}
+
+	/* the cache misses of all that has to be copied together */
+	for (int i = 0; i < n; i++)
+	{
+		if (cached_lookup(cache->numbers, points[i]) == NULL)
+			hnsw_reader_prefetch_code(cache->reader, points[i]);
+	}
 	for (int i = 0; i < n; i++)
 	{
 		uint32		number = find_record(cache, points[i]);

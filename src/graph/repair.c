@@ -31,6 +31,13 @@
  */
 #define TRIES_PER_GAP	3
 
+/* Slots of the set of points met: a power of two, half as many again */
+#define MET_BITS	10
+
+StaticAssertDecl((1 << MET_BITS) * 2 >
+				 3 * (GRAPH_MAX_LINKS + MAX_DEAD + MAX_BEHIND),
+				 "the set of points met must not get full");
+
 typedef struct Draft
 {
 	PointId		links[GRAPH_MAX_LINKS]; /* live */
@@ -39,34 +46,32 @@ typedef struct Draft
 	int			ndead;
 	PointId		behind[MAX_BEHIND]; /* live, behind the dead */
 	int			nbehind;
+	PointId		met[1 << MET_BITS];
 } Draft;
 
+/* Adds a point to those met; false when it was among them. */
 static bool
-contains(const PointId *points, int n, PointId point)
+meet(Draft *draft, PointId point)
 {
-	for (int i = 0; i < n; i++)
-	{
-		if (points[i] == point)
-			return true;
-	}
-	return false;
-}
+	uint32		i = (point * 0x9E3779B1U) >> (32 - MET_BITS);
 
-static void
-add_distinct(PointId *points, int *n, int max, PointId point)
-{
-	if (*n < max && !contains(points, *n, point))
-		points[(*n)++] = point;
+	while (PointIdIsValid(draft->met[i]))
+	{
+		if (draft->met[i] == point)
+			return false;
+		i = (i + 1) & ((1 << MET_BITS) - 1);
+	}
+	draft->met[i] = point;
+	return true;
 }
 
 /* The live points behind the dead; those may be behind other dead ones. */
 static void
-look_behind(const GraphRepair *repair, PointId self, GraphLevel level,
-			Draft *draft)
+look_behind(const GraphRepair *repair, GraphLevel level, Draft *draft)
 {
 	PointId		found[GRAPH_MAX_LINKS];
 
-	for (int i = 0; i < draft->ndead && draft->nbehind < MAX_BEHIND; i++)
+	for (int i = 0; i < draft->ndead; i++)
 	{
 		bool		live;
 		int			n = repair->links->get_links(repair->links,
@@ -75,26 +80,32 @@ look_behind(const GraphRepair *repair, PointId self, GraphLevel level,
 
 		for (int j = 0; j < n; j++)
 		{
-			if (found[j] == self)
+			if (draft->ndead == MAX_DEAD || draft->nbehind == MAX_BEHIND)
+				return;
+			if (!meet(draft, found[j]))
 				continue;
 			if (repair->is_dead(found[j], repair->is_dead_arg))
-				add_distinct(draft->dead, &draft->ndead, MAX_DEAD, found[j]);
-			else if (!contains(draft->links, draft->nlinks, found[j]))
-				add_distinct(draft->behind, &draft->nbehind, MAX_BEHIND,
-							 found[j]);
+				draft->dead[draft->ndead++] = found[j];
+			else
+				draft->behind[draft->nbehind++] = found[j];
 		}
 	}
 }
 
-static int
-compare_neighbours(const void *a, const void *b)
+/* Brings the nearest of the candidates from i on to place i. */
+static void
+bring_nearest(GraphNeighbour *candidates, int i, int n)
 {
-	const GraphNeighbour *x = a;
-	const GraphNeighbour *y = b;
+	int			nearest = i;
+	GraphNeighbour swap = candidates[i];
 
-	if (x->distance != y->distance)
-		return x->distance < y->distance ? -1 : 1;
-	return (x->point > y->point) - (x->point < y->point);
+	for (int j = i + 1; j < n; j++)
+	{
+		if (candidates[j].distance < candidates[nearest].distance)
+			nearest = j;
+	}
+	candidates[i] = candidates[nearest];
+	candidates[nearest] = swap;
 }
 
 /* Is no link of the list as near to a candidate as the point is? */
@@ -121,27 +132,30 @@ fill_gaps(const GraphRepair *repair, PointId point, int wanted, Draft *draft)
 	GraphNeighbour candidates[MAX_BEHIND];
 	float		distances[MAX_BEHIND];
 	bool		taken[MAX_BEHIND] = {false};
-	int			tries = (wanted - draft->nlinks) * TRIES_PER_GAP;
+	int			n = draft->nbehind;
+	int			tries = repair->select.heuristic ?
+		(wanted - draft->nlinks) * TRIES_PER_GAP : 0;
+	int			nsorted = 0;
 
 	repair->distances->score_between(repair->distances, point, draft->behind,
-									 draft->nbehind, distances);
-	for (int i = 0; i < draft->nbehind; i++)
+									 n, distances);
+	for (int i = 0; i < n; i++)
 	{
 		candidates[i].point = draft->behind[i];
 		candidates[i].distance = distances[i];
 	}
-	qsort(candidates, draft->nbehind, sizeof(GraphNeighbour),
-		  compare_neighbours);
 
-	for (int i = 0; repair->select.heuristic && i < Min(tries, draft->nbehind) &&
-		 draft->nlinks < wanted; i++)
+	for (; nsorted < Min(tries, n) && draft->nlinks < wanted; nsorted++)
 	{
-		taken[i] = is_diverse(repair, draft, &candidates[i]);
-		if (taken[i])
-			draft->links[draft->nlinks++] = candidates[i].point;
+		bring_nearest(candidates, nsorted, n);
+		taken[nsorted] = is_diverse(repair, draft, &candidates[nsorted]);
+		if (taken[nsorted])
+			draft->links[draft->nlinks++] = candidates[nsorted].point;
 	}
-	for (int i = 0; i < draft->nbehind && draft->nlinks < wanted; i++)
+	for (int i = 0; i < n && draft->nlinks < wanted; i++)
 	{
+		if (i >= nsorted)
+			bring_nearest(candidates, i, n);
 		if (!taken[i])
 			draft->links[draft->nlinks++] = candidates[i].point;
 	}
@@ -164,7 +178,11 @@ graph_repair_links(const GraphRepair *repair, PointId point, GraphLevel level,
 	if (draft.ndead == 0)
 		return -1;
 
-	look_behind(repair, point, level, &draft);
+	memset(draft.met, 0xFF, sizeof(draft.met));
+	(void) meet(&draft, point);
+	for (int i = 0; i < n; i++)
+		(void) meet(&draft, links[i]);
+	look_behind(repair, level, &draft);
 	fill_gaps(repair, point, Min(n, max), &draft);
 	memcpy(links, draft.links, draft.nlinks * sizeof(PointId));
 	return draft.nlinks;

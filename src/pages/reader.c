@@ -323,6 +323,21 @@ copy_record(HnswReader *reader, HnswRegionId region,
 }
 
 void
+hnsw_reader_prefetch_code(HnswReader *reader, PointId point)
+{
+	HnswIndex  *ix = reader->ix;
+	RecordPlace place;
+
+	locate_record(reader, HNSW_REGION_CODES, &ix->codes, point, &place);
+	prefetch_record(reader, &ix->codes, &place);
+	if (ix->refine.per_page > 0)
+	{
+		locate_record(reader, HNSW_REGION_REFINE, &ix->refine, point, &place);
+		prefetch_record(reader, &ix->refine, &place);
+	}
+}
+
+void
 hnsw_reader_code(HnswReader *reader, PointId point, uint8 *code,
 				 float *factors, uint8 *refine, float *refine_factors)
 {

@@ -101,6 +101,9 @@ extern int	hnsw_reader_tids(HnswReader *reader, PointId point,
 							 const HnswNodeParts *parts,
 							 ItemPointerData **tids);
 
+/* Hint: hnsw_reader_code will be called for point. */
+extern void hnsw_reader_prefetch_code(HnswReader *reader, PointId point);
+
 /* Hint: hnsw_reader_node will be called for point. */
 extern void hnsw_reader_prefetch_node(HnswReader *reader, PointId point);
 
