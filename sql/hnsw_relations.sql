@@ -32,11 +32,20 @@ CREATE OPERATOR CLASS bad_ops FOR TYPE vector USING hnsw AS OPERATOR 1 < (vector
 SELECT amvalidate(oid) FROM pg_opclass WHERE opcname = 'bad_ops';
 DROP OPERATOR FAMILY bad_ops USING hnsw;
 
--- the functions behind them are not for users
-\set VERBOSITY terse
-SELECT hnswhandler(NULL);
-SELECT hnsw_vector_l2_support(NULL);
-\set VERBOSITY default
+-- the functions behind them are not for users; releases of one major version
+-- differ in how they say so
+DO $$
+DECLARE
+	name	text;
+BEGIN
+	FOREACH name IN ARRAY '{hnswhandler,hnsw_vector_l2_support}'::text[] LOOP
+		BEGIN
+			EXECUTE format('SELECT %I(NULL)', name);
+		EXCEPTION WHEN undefined_function OR feature_not_supported THEN
+			RAISE NOTICE '% is refused', name;
+		END;
+	END LOOP;
+END $$;
 
 -- empty
 SELECT searches, by_index, rows, different FROM pg_temp.compare(:all_rows, :probes);
