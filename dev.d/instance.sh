@@ -55,7 +55,10 @@ setup_work() {
 on_exit() {
   interrupt_step
   case $INSTANCE in
-    *-test | *-ubsan) instance_stop || true ;;
+    *-test | *-ubsan)
+      instance_stop || true
+      unmount_small "$INSTANCE"
+      ;;
   esac
 }
 
@@ -76,7 +79,15 @@ instance() {
 
 instance_remove() {
   instance_stop
+  unmount_small "$INSTANCE"
   rm -rf "$INSTANCE"
+}
+
+# The small disk of the tests, should it be mounted.  A server that still ends
+# may hold it; then it goes with the server.
+unmount_small() {
+  ! mountpoint -q "$1/small" || umount "$1/small" 2>/dev/null ||
+    umount -l "$1/small" || true
 }
 
 # The checkout's files without what a build or a test leaves in it
@@ -221,6 +232,7 @@ clean_main() {
   for path in "$WORK"/*-*/; do
     [ -d "$path" ] || continue
     stop_directory "$path"
+    unmount_small "${path%/}"
     rm -rf "$path"
   done
   rm -rf "$WORK"
