@@ -25,6 +25,10 @@ demo_main() {
   demo_speed
   say "Size of the index, region by region"
   demo_script size
+  say "Inserting and deleting"
+  demo_script insert
+  say "The example of README.md, in a database of its own"
+  demo_readme
   echo "Now try: ./dev psql     (and ./dev stop when done)"
 }
 
@@ -46,20 +50,32 @@ demo_script() {
     -f "demo/$script.sql" demo </dev/null
 }
 
+# As printed there
+demo_readme() {
+  instance_client dropdb --if-exists readme 2>/dev/null
+  instance_client createdb readme
+  sed -n '/^```sql$/,/^```$/{/^```/!p;}' "$TOP/README.md" |
+    instance_client psql -X -q -v ON_ERROR_STOP=1 -v ECHO=queries \
+      -P pager=off readme
+}
+
 demo_speed() {
   local indexed sequential
 
   indexed=$(demo_rate)
-  note "with the index     $indexed"
+  note "$(printf 'with the index %8d' "$indexed")"
   sequential=$(demo_rate "-c enable_indexscan=off")
-  note "without            $sequential"
+  note "$(printf 'without        %8d' "$sequential")"
 }
 
 # Queries per second of demo/search.pgbench
 demo_rate() {
+  local log=$LOGS/pgbench.log
+
   PGOPTIONS="${1:-}" instance_client pgbench -n -M prepared \
-    -T "$DEMO_SECONDS" -f demo/search.pgbench demo 2>"$LOGS/pgbench.log" |
-    sed -n 's/^tps = \([0-9]*\).*without.*/\1/p'
+    -T "$DEMO_SECONDS" -f demo/search.pgbench demo >"$log" 2>&1 ||
+    die "pgbench failed; its output is in $log"
+  sed -n 's/^tps = \([0-9]*\).*without.*/\1/p' "$log"
 }
 
 # Chooses the demo that is there, of whatever version.
