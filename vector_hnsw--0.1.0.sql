@@ -458,12 +458,15 @@ COMMENT ON FUNCTION hnsw_index_links(regclass) IS
 	'graph of an hnsw index: the neighbours of each point at each level';
 REVOKE ALL ON FUNCTION hnsw_index_links(regclass) FROM PUBLIC;
 
-CREATE FUNCTION hnsw_index_check(index regclass) RETURNS void
+CREATE FUNCTION hnsw_index_check(
+	index regclass,
+	heapallindexed boolean DEFAULT false
+) RETURNS void
 	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED
 	AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION hnsw_index_check(regclass) IS
-	'error unless the structure of an hnsw index is sound';
-REVOKE ALL ON FUNCTION hnsw_index_check(regclass) FROM PUBLIC;
+COMMENT ON FUNCTION hnsw_index_check(regclass, boolean) IS
+	'error unless an hnsw index is sound and, if asked, has all rows';
+REVOKE ALL ON FUNCTION hnsw_index_check(regclass, boolean) FROM PUBLIC;
 
 CREATE FUNCTION hnsw_index_prewarm(index regclass) RETURNS bigint
 	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED

@@ -179,11 +179,11 @@ SELECT hnsw_index_links('inspected_plain');
 SELECT hnsw_index_check('inspected_plain');
 SELECT hnsw_index_prewarm('inspected_plain');
 RESET ROLE;
-GRANT EXECUTE ON FUNCTION hnsw_index_check(regclass) TO regress_hnsw_inspect;
+GRANT EXECUTE ON FUNCTION hnsw_index_check(regclass, boolean) TO regress_hnsw_inspect;
 SET ROLE regress_hnsw_inspect;
 SELECT hnsw_index_check('inspected_plain');
 RESET ROLE;
-REVOKE EXECUTE ON FUNCTION hnsw_index_check(regclass) FROM regress_hnsw_inspect;
+REVOKE EXECUTE ON FUNCTION hnsw_index_check(regclass, boolean) FROM regress_hnsw_inspect;
 DROP ROLE regress_hnsw_inspect;
 
 DROP TABLE inspected_links, inspected, inspected_wide, inspected_narrow, inspected_parts;

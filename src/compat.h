@@ -71,6 +71,9 @@
  */
 #if PG_VERSION_NUM < 170000
 
+/* Users' functions then run with the caller's search path */
+#define RestrictSearchPath()	((void) 0)
+
 /* Waits show as "Extension" */
 #define WaitEventExtensionNew(name)		PG_WAIT_EXTENSION
 

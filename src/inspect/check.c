@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * check.c
- *	  hnsw_index_check: is the structure of an index sound?
+ *	  hnsw_index_check: is the structure of an index sound, and does it have
+ *	  the rows of its table?
  *
  * src/inspect/check.c
  *
@@ -28,6 +29,7 @@ check_structure(HnswCheck *check)
 	(void) hnsw_index_open(check->index);
 
 	check_nodes(check);
+	(void) check_free_points(check);
 	check_codes(check);
 	check_upper(check);
 	check_overflow(check);
@@ -62,6 +64,8 @@ hnsw_index_check(PG_FUNCTION_ARGS)
 	check.strategy = GetAccessStrategy(BAS_BULKREAD);
 	check.heap_blocks = RelationGetNumberOfBlocks(check.heap);
 	check_structure(&check);
+	if (PG_GETARG_BOOL(1))
+		check_rows(&check);
 
 	FreeAccessStrategy(check.strategy);
 	index_close(check.index, AccessShareLock);

@@ -18,10 +18,13 @@
  *	  upper levels		check_upper.c
  *	  overflow			check_overflow.c: each page by itself
  *	  lists				check_lists.c: links of level 0, heap TIDs
+ *	  free points		check_free.c
  *	  reachability		check_reach.c
+ *	  rows of the table check_rows.c, when asked for
  *
  * Memory: a byte per point, four bytes per upper slot, a bit per possible
- * overflow item, and maintenance_work_mem to sort the heap TIDs.
+ * overflow item, and maintenance_work_mem to sort the heap TIDs; with rows of
+ * the table, maintenance_work_mem once more.
  *
  * src/inspect/check.h
  *
@@ -111,7 +114,9 @@ extern bool check_overflow_exists(HnswCheck *check, uint32 page_no);
 
 /*
  * Complains unless a link from a point at a level leads somewhere: to another
- * point that is there at that level.  block is where the link is stored.
+ * point that is there at that level.  block is where the link is stored.  The
+ * links of a dead point are not repaired, and may lead to points that have
+ * been given back.
  */
 extern void check_link(HnswCheck *check, BlockNumber block, PointId from,
 					   int level, PointId to);
@@ -143,6 +148,12 @@ extern void check_overflow(HnswCheck *check);
 extern void check_lists(HnswCheck *check);
 extern void check_reachable(HnswCheck *check);
 
+/* Returns how many free points are in the lists. */
+extern uint32 check_free_points(HnswCheck *check);
+
+/* Every row of the table that belongs into the index is there. */
+extern void check_rows(HnswCheck *check);
+
 /*-------------------------------------------------------------------------
  * Shared by the passes over nodes
  *-------------------------------------------------------------------------
@@ -152,6 +163,20 @@ extern void check_reachable(HnswCheck *check);
 extern void check_get_node(HnswCheck *check, Page page, BlockNumber block,
 						   PointId point, HnswNodeCopy *copy,
 						   HnswNodeParts *parts);
+
+/*
+ * The links of a node at level 0, without checks: nodes change while a check
+ * goes on.  Returns how many, or less than 0.
+ */
+extern int	check_get_links(HnswCheck *check, BlockNumber block,
+							PointId point, const HnswNodeCopy *copy,
+							const HnswNodeParts *parts, PointId *links);
+
+/*
+ * How many of the points marked POINT_LIVE no search can reach, and the first
+ * of them.
+ */
+extern uint64 check_count_unreachable(HnswCheck *check, PointId *first);
 
 /*
  * Copies an overflow item that a point names (room for BLCKSZ); returns its

@@ -141,6 +141,23 @@ note_level(HnswCheck *check, PointId point, int level)
 		check->first_higher = point;
 }
 
+/* A free point keeps its upper slots, and the next one of its list. */
+static void
+check_free_node(HnswCheck *check, BlockNumber block, PointId point,
+				const HnswNodeCopy *copy, const HnswNodeParts *parts)
+{
+	int			level = HnswNodeLevel(&copy->node);
+
+	if ((copy->node.info & (HNSW_NODE_MORE_TIDS | HNSW_NODE_LINKS_AWAY)) != 0 ||
+		parts->links_length != sizeof(PointId))
+		check_fault(check, "has a malformed free point",
+					"Block %u, point %u: expected level, flag %02X and %d bytes, found level and flags %02X and %d bytes.",
+					block, point, HNSW_NODE_DEAD, (int) sizeof(PointId),
+					copy->node.info, parts->links_length);
+	if (level > 0)
+		claim_slots(check, block, point, level, parts->upper_slot);
+}
+
 static void
 check_node(HnswCheck *check, Page page, BlockNumber block, PointId point)
 {
@@ -158,6 +175,8 @@ check_node(HnswCheck *check, Page page, BlockNumber block, PointId point)
 						block, point,
 						ItemPointerGetBlockNumber(&copy.node.heaptid),
 						ItemPointerGetOffsetNumber(&copy.node.heaptid));
+		if (HnswNodeIsFree(&copy.node))
+			check_free_node(check, block, point, &copy, &parts);
 		return;
 	}
 	check->points[point] = level | POINT_PRESENT;

@@ -23,16 +23,18 @@ is_waiting(uint8 point)
 	return (point & (POINT_REACHED | POINT_EXPANDED)) == POINT_REACHED;
 }
 
-/* The links of a node, which have been checked: what is odd now is new. */
-static int
-get_links(HnswCheck *check, BlockNumber block, PointId point,
-		  const HnswNodeParts *parts, PointId *links)
+int
+check_get_links(HnswCheck *check, BlockNumber block, PointId point,
+				const HnswNodeCopy *copy, const HnswNodeParts *parts,
+				PointId *links)
 {
 	PGAlignedBlock item;
 	BlockNumber item_block;
 	const uint8 *bytes = parts->links;
 	int			length = parts->links_length;
 
+	if (!HnswNodeIsPresent(&copy->node))
+		return 0;
 	if (ItemPointerIsValid(&parts->links_away))
 	{
 		length = check_find_item(check, block, point, &parts->links_away,
@@ -56,7 +58,7 @@ expand_point(HnswCheck *check, Page page, BlockNumber block, PointId point,
 
 	check->points[point] |= POINT_EXPANDED;
 	check_get_node(check, page, block, point, &copy, &parts);
-	nlinks = get_links(check, block, point, &parts, links);
+	nlinks = check_get_links(check, block, point, &copy, &parts, links);
 	for (int i = 0; i < nlinks; i++)
 	{
 		if (links[i] >= check->meta.npoints)
@@ -112,14 +114,13 @@ expand_pages(HnswCheck *check)
 	return any;
 }
 
-void
-check_reachable(HnswCheck *check)
+uint64
+check_count_unreachable(HnswCheck *check, PointId *first)
 {
 	uint64		lost = 0;
-	PointId		first_lost = InvalidPointId;
 
 	if (!PointIdIsValid(check->meta.entry_point))
-		return;
+		return 0;
 	check->points[check->meta.entry_point] |= POINT_REACHED;
 	while (expand_pages(check))
 		 /* until nothing new is reached */ ;
@@ -129,8 +130,17 @@ check_reachable(HnswCheck *check)
 		if ((check->points[point] & (POINT_LIVE | POINT_REACHED)) != POINT_LIVE)
 			continue;
 		if (lost++ == 0)
-			first_lost = point;
+			*first = point;
 	}
+	return lost;
+}
+
+void
+check_reachable(HnswCheck *check)
+{
+	PointId		first_lost = InvalidPointId;
+	uint64		lost = check_count_unreachable(check, &first_lost);
+
 	if (lost > 0)
 		ereport(WARNING,
 				(errmsg("index \"%s\" has %llu points that no search can reach",

@@ -130,6 +130,30 @@ extern void quantizer_encode(Quantizer *quantizer, const float *vector,
 							 uint8 *code, float *factors,
 							 uint8 *refine, float *refine_factors);
 
+/* A vector as it is coded; refine and refine_factors where the kind has them */
+typedef struct QuantizedVector
+{
+	const uint8 *code;
+	const float *factors;
+	const uint8 *refine;
+	const float *refine_factors;
+} QuantizedVector;
+
+typedef enum QuantizedDifference
+{
+	QUANTIZED_SAME,
+	QUANTIZED_OTHER_CODE,
+	QUANTIZED_OTHER_FACTORS
+} QuantizedDifference;
+
+/*
+ * Whether two codes can be those of one vector, made on this CPU or another:
+ * the same but for what kernels may round differently.
+ */
+extern QuantizedDifference quantizer_compare(const Quantizer *quantizer,
+											 const QuantizedVector *a,
+											 const QuantizedVector *b);
+
 extern QuantizedQuery *quantizer_query_create(const Quantizer *quantizer);
 extern void quantizer_query_free(QuantizedQuery *query);
 
