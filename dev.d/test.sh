@@ -59,6 +59,8 @@ fresh_instance() {
 }
 
 plain_suites() {
+  local before=$FAILED
+
   wanted build unit regress isolation tap || return 0
   fresh_instance test
 
@@ -73,7 +75,7 @@ plain_suites() {
   if [ "$STEP_STATUS" -eq 0 ] && wanted regress isolation tap; then
     server_suites
   fi
-  instance_remove_unless_failed
+  instance_remove_unless_failed "$before"
 }
 
 # pg_regress runs both kinds of tests of PGXS, so each is chosen by leaving the
@@ -115,6 +117,8 @@ small_disk() {
 }
 
 ubsan_suite() {
+  local before=$FAILED
+
   fresh_instance ubsan
   single ubsan-build "Building with UBSan and assertions" \
     instance_build WERROR=1 SANITIZE=undefined ASSERTS=1 with_llvm=no
@@ -124,7 +128,7 @@ ubsan_suite() {
       instance_make installcheck with_llvm=no
     check_server_log
   fi
-  instance_remove_unless_failed
+  instance_remove_unless_failed "$before"
 }
 
 has_files() {
@@ -198,9 +202,10 @@ check_server_log() {
   grep -nE -B 2 -A 4 "$pattern" "$log" | head -n 80
 }
 
-# What a failure left is kept for a look at it.
+# What a failure left is kept for a look at it.  The argument is how many there
+# were before this instance.
 instance_remove_unless_failed() {
-  if [ $FAILED -eq 0 ]; then
+  if [ "$FAILED" -eq "$1" ]; then
     instance_remove
   else
     instance_stop
