@@ -458,6 +458,36 @@ COMMENT ON FUNCTION hnsw_index_links(regclass) IS
 	'graph of an hnsw index: the neighbours of each point at each level';
 REVOKE ALL ON FUNCTION hnsw_index_links(regclass) FROM PUBLIC;
 
+CREATE FUNCTION hnsw_index_stats(
+	index regclass,
+	OUT points bigint,
+	OUT live_points bigint,
+	OUT dead_points bigint,
+	OUT free_points bigint,
+	OUT lost_points bigint,
+	OUT unused_points bigint,
+	OUT rows bigint,
+	OUT max_rows_per_point bigint,
+	OUT points_without_rows bigint,
+	OUT level_points bigint[],
+	OUT degrees bigint[],
+	OUT unreachable_points bigint,
+	OUT unlinked_points bigint,
+	OUT node_pages bigint,
+	OUT node_bytes bigint,
+	OUT node_slack_bytes bigint,
+	OUT node_free_bytes bigint,
+	OUT overflow_pages bigint,
+	OUT overflow_items bigint,
+	OUT overflow_bytes bigint,
+	OUT overflow_free_bytes bigint
+)
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED
+	AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION hnsw_index_stats(regclass) IS
+	'state of an hnsw index: points, degrees, free space';
+REVOKE ALL ON FUNCTION hnsw_index_stats(regclass) FROM PUBLIC;
+
 CREATE FUNCTION hnsw_index_check(
 	index regclass,
 	heapallindexed boolean DEFAULT false

@@ -42,7 +42,8 @@ my %numbers = (
 	npoints => [ 48, 'L' ],
 	nslots => [ 52, 'L' ],
 	entry_point => [ 56, 'L' ],
-	entry_level => [ 60, 'L' ]);
+	entry_level => [ 60, 'L' ],
+	free_points => [ 64 + 6 * (8 + 8 * 144), 'L' ]);
 
 my $directories = 64;
 my $directory_size = 8 + 8 * 144;
@@ -54,7 +55,8 @@ my %node_numbers = (
 	var_size => [ 8, 'S' ],
 	info => [ 10, 'C' ]);
 
-our %FLAGS = (present => 0x10, more_tids => 0x20, links_away => 0x40);
+our %FLAGS =
+  (present => 0x10, more_tids => 0x20, links_away => 0x40, dead => 0x80);
 
 # new(BYTES, BLOCK_SIZE)
 sub new

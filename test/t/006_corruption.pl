@@ -233,7 +233,8 @@ sub statements
 	my $nearest = "SELECT id FROM $name ORDER BY v $kind->{operator} ";
 
 	return (
-		check => "SELECT hnsw_index_check('$index')",
+		check => "SELECT hnsw_index_check('$index', true)",
+		stats => "SELECT hnsw_index_stats('$index')",
 		info => "SELECT hnsw_index_info('$index')",
 		regions => "SELECT hnsw_index_regions('$index')",
 		links => "SELECT hnsw_index_links('$index')",
@@ -393,6 +394,48 @@ sub edit_links
 
 		$pages->set_links($point, $edit->($point, @links)) or die;
 	};
+}
+
+# Changes bits of a byte in the first page of a region, counted from its end,
+# where the code of the last record ends
+sub change_code
+{
+	my ($region, $offset, $bits) = @_;
+
+	return sub {
+		my ($pages) = @_;
+		my $position = $pages->page($region, 0) + $block_size + $offset;
+
+		$pages->put($position, 'C', $pages->at($position, 'C') ^ $bits);
+	};
+}
+
+# Changes a factor of point 3, of those that have two
+sub change_factor
+{
+	my ($factor) = @_;
+
+	return sub {
+		my ($pages) = @_;
+		my $position = $pages->page('codes', 0) + 32 + 8 * 3 + 4 * $factor;
+
+		$pages->put($position, 'f', $pages->at($position, 'f') + 0.01);
+	};
+}
+
+# Makes a point free, followed by another one in its list
+sub free_point
+{
+	my ($pages, $point, $next) = @_;
+	my $slot = $pages->level($point) > 0 ? substr($pages->var($point), 0, 4) : '';
+
+	$pages->node($point, 'tid', 0, 0, 0);
+	$pages->node($point, 'info',
+		$pages->level($point) | $HnswPages::FLAGS{dead});
+	substr($pages->{bytes}, $pages->var_position($point), length($slot) + 4) =
+	  $slot . pack('L', $next);
+	$pages->var_length($point, length($slot) + 4);
+	return;
 }
 
 my $nan = unpack('L', pack('f', 9**9**9 / 9**9**9));
@@ -712,7 +755,96 @@ my @faults = (
 			$pages->put($pages->item_entry(0, 0, 2), 'SS',
 				$pages->at($pages->item_entry(0, 0, 1), 'SS'));
 		},
-		'has overflow items that overlap', 'those of item' ]);
+		'has overflow items that overlap', 'those of item' ],
+
+	# free points
+	[ 'plain', sub { $_[0]->meta('free_points', 1501) },
+		'has a free point that does not exist', 'level 0: .*found 1501' ],
+	[ 'plain', sub { $_[0]->meta('free_points', plain_point($_[0])) },
+		'has a point in a list of free points that is not one of them',
+		'of level 0, found level and flags 10' ],
+	[ 'plain',
+		sub {
+			my ($pages) = @_;
+			my $point = upper_point($pages, 1);
+
+			free_point($pages, $point, $NONE);
+			$pages->meta('free_points', $point);
+		},
+		'has a point in a list of free points that is not one of them',
+		'of level 0, found level and flags 81' ],
+	[ 'plain',
+		sub {
+			my ($pages) = @_;
+			my $one = plain_point($pages, 10);
+			my $other = plain_point($pages, $one + 1);
+
+			free_point($pages, $one, $other);
+			free_point($pages, $other, $one);
+			$pages->meta('free_points', $one);
+		},
+		'has a free point twice in its lists', 'of level 0' ],
+	[ 'plain',
+		sub {
+			my ($pages) = @_;
+			my $point = plain_point($pages);
+
+			free_point($pages, $point, $NONE);
+			$pages->var_length($point, 3);
+		},
+		'has a malformed free point', 'and 3 bytes' ],
+	[ 'plain',
+		sub {
+			my ($pages) = @_;
+			my $point = plain_point($pages);
+
+			free_point($pages, $point, $NONE);
+			$pages->meta('free_points', $point);
+		},
+		'has a link to a point that is not in use', 'found \d+' ],
+
+	# rows of the table
+	[ 'float', change_code('codes', -12 * 4 + 1, 0x40),
+		'has a row at a point with another code', 'as byte 1 of its code' ],
+	[ 'eight', change_code('codes', -6, 2),
+		'has a row at a point with another code', 'as byte 42 of its code' ],
+	[ 'four', change_code('codes', -1, 0x10),
+		'has a row at a point with another code', 'as byte 23 of its code' ],
+	[ 'four', change_code('refinement', -24, 1),
+		'has a row at a point with another code',
+		'as byte 0 of its refinement' ],
+	[ 'linear', change_code('codes', -24, 1),
+		'has a row at a point with another code', 'as byte 0 of its code' ],
+	[ 'wide', change_code('codes', -1, 1),
+		'has a row at a point with another code', 'as byte 8127 of its code' ],
+	[ 'eight', change_factor(1), 'has a row at a point with other factors',
+		'expected factor 1 to be' ],
+	[ 'linear', change_factor(0), 'has a row at a point with other factors',
+		'expected factor 0 to be' ],
+	[ 'linear',
+		sub {
+			my ($pages) = @_;
+			my @tid = $pages->node(50, 'tid');
+
+			$pages->node(50, 'tid', $pages->node(60, 'tid'));
+			$pages->node(60, 'tid', @tid);
+		},
+		'has a row at a point with another code', 'point [56]0, row' ],
+	[ 'linear',
+		sub {
+			my ($pages) = @_;
+
+			$pages->node(plain_point($pages), 'tid', 0, 0, 0);
+		},
+		'lacks a row of its table', 'expected a point' ],
+	[ 'float',
+		sub {
+			my ($pages) = @_;
+			my $list = $pages->tid_list(with_list($pages));
+
+			$pages->put($list + 6, 'S', $pages->at($list + 6, 'S') - 1);
+		},
+		'lacks a row of its table', 'expected a point' ]);
 
 # Each fault into the next copy of its kind, and a round whenever there is
 # none
@@ -759,7 +891,7 @@ sub survives
 	{
 		push @wrong, "$_: $result->{$_}" unless $result->{$_} =~ $expected;
 	}
-	is(scalar keys %$result, 10, "$what: all statements came to an end");
+	is(scalar keys %$result, 11, "$what: all statements came to an end");
 	is(join("\n", @wrong), '', "$what: rows or errors that say what is wrong");
 	return;
 }
