@@ -84,7 +84,6 @@ build_prefetch_links(GraphStore *store, PointId point, GraphLevel level)
 
 	for (int i = 0; i < list.capacity; i += 64 / sizeof(PointId))
 		__builtin_prefetch(list.links + i);
-	__builtin_prefetch(list.head);
 }
 
 /* Gives every point its level; returns how many lists there are above 0. */
@@ -108,7 +107,7 @@ assign_levels(GraphBuild *build)
 static Size
 list_bytes(int m, GraphLevel level)
 {
-	return build_list_capacity(m, level) * (sizeof(PointId) + sizeof(float));
+	return build_list_words(m, level) * sizeof(uint32);
 }
 
 GraphBuild *
@@ -134,8 +133,6 @@ graph_build_create(const GraphBuildOptions *options, GraphStore *distances,
 	build->upper = graph_array_alloc(npoints, sizeof(uint32));
 	nupper = assign_levels(build);
 	build->in_links = graph_array_alloc0(npoints, sizeof(uint16));
-	build->heads[0] = graph_array_alloc0(npoints, sizeof(ListHead));
-	build->heads[1] = graph_array_alloc0(nupper, sizeof(ListHead));
 	build->lists[0] = graph_array_alloc(npoints, list_bytes(options->m, 0));
 	build->lists[1] = graph_array_alloc(nupper, list_bytes(options->m, 1));
 	build->candidates = graph_array_alloc(2 * options->ef_construction,
@@ -149,11 +146,8 @@ void
 graph_build_free(GraphBuild *build)
 {
 	graph_search_free(build->search);
-	for (int i = 0; i < 2; i++)
-	{
-		pfree(build->heads[i]);
-		pfree(build->lists[i]);
-	}
+	pfree(build->lists[0]);
+	pfree(build->lists[1]);
 	pfree(build->levels);
 	pfree(build->upper);
 	pfree(build->in_links);
@@ -165,11 +159,12 @@ double
 graph_build_bytes_per_point(int m)
 {
 	double		fixed = sizeof(GraphLevel) + sizeof(uint32) + sizeof(uint16);
-	double		list0 = sizeof(ListHead) + list_bytes(m, 0);
-	double		list1 = sizeof(ListHead) + list_bytes(m, 1);
+
+	/* what graph_locality_order takes and returns */
+	fixed += 3 * sizeof(PointId) + sizeof(uint8);
 
 	/* a point has 1 / (m - 1) lists above level 0 on average */
-	return fixed + list0 + list1 / (m - 1);
+	return fixed + list_bytes(m, 0) + (double) list_bytes(m, 1) / (m - 1);
 }
 
 /* Appends the results of the last search to the candidates. */
@@ -234,6 +229,9 @@ graph_build_add(GraphBuild *build, PointId point)
 	int			nentries = 1;
 
 	Assert(point == build->ninserted && point < build->npoints);
+	for (int l = 0; l <= level; l++)
+		memset(build_list(build, point, (GraphLevel) l).head, 0,
+			   sizeof(ListHead));
 	if (point == 0)
 	{
 		build->entry = point;

@@ -22,7 +22,10 @@ typedef struct ListHead
 	uint8		count;
 	uint8		naccepted;
 	uint8		nknown;			/* accepted and discarded */
+	uint8		unused;
 } ListHead;
+
+StaticAssertDecl(sizeof(ListHead) == sizeof(uint32), "a head is a word");
 
 StaticAssertDecl(GRAPH_MAX_LINKS <= 0xFF,
 				 "the length of a list must fit a byte");
@@ -44,12 +47,11 @@ struct GraphBuild
 	GraphSearch *search;
 
 	/*
-	 * A list is an array of links followed by an array of their distances,
-	 * both as long as a list of the level can get.  Level 0 by point, upper
-	 * levels by list number.
+	 * A list is a head, an array of links and an array of their distances,
+	 * both as long as a list of the level can get: that many words of 4 bytes.
+	 * Level 0 by point, upper levels by list number.
 	 */
-	ListHead   *heads[2];		/* level 0, upper levels */
-	uint32	   *lists[2];
+	uint32	   *lists[2];		/* level 0, upper levels */
 
 	GraphNeighbour *candidates; /* scratch of graph_build_add */
 };
@@ -75,6 +77,12 @@ build_own_links(int m, GraphLevel level)
 	return GraphOwnLinks(m, level);
 }
 
+static inline int
+build_list_words(int m, GraphLevel level)
+{
+	return 1 + 2 * build_list_capacity(m, level);
+}
+
 /* One list, wherever it is */
 typedef struct LinkList
 {
@@ -87,13 +95,15 @@ typedef struct LinkList
 static inline LinkList
 build_list(const GraphBuild *build, PointId point, GraphLevel level)
 {
-	int			part = level > 0 ? 1 : 0;
+	int			m = build->options.m;
 	uint64		number = level > 0 ? build->upper[point] + level - 1 : point;
+	uint32	   *words = build->lists[level > 0 ? 1 : 0] +
+		number * build_list_words(m, level);
 	LinkList	list;
 
-	list.capacity = build_list_capacity(build->options.m, level);
-	list.head = &build->heads[part][number];
-	list.links = build->lists[part] + number * 2 * list.capacity;
+	list.capacity = build_list_capacity(m, level);
+	list.head = (ListHead *) words;
+	list.links = words + 1;
 	list.distances = (float *) (list.links + list.capacity);
 	return list;
 }

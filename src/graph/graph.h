@@ -93,7 +93,9 @@ typedef struct GraphSearchStats
 /*
  * A search object that can be used for many searches one after the other.
  * keep_rejected: remember what falls out of the pool, so that
- * graph_search_continue works.
+ * graph_search_continue works, and that a point which turns out not to be
+ * live gives its place in the pool to the nearest one that got none.  Without
+ * it a search among many such points finds a little less.
  */
 extern GraphSearch *graph_search_create(GraphStore *store, bool keep_rejected);
 extern void graph_search_free(GraphSearch *search);
@@ -127,11 +129,15 @@ extern const GraphNeighbour *graph_search_results(GraphSearch *search,
  * distance twice: drops the results it has given, fills the pool with the ef
  * nearest of the points it met and did not give, expands those that were not
  * expanded.  Returns how many results there are now; 0 when every point
- * that can be reached has been given.  expand = false gives the rest of what
- * was met, nearest first, without reading another link.
+ * that can be reached has been given.
+ *
+ * expand = false gives the rest of what was met, nearest first, without
+ * reading another link.  These results can be points that are not live, and
+ * what only they lead to is out of reach from then on.
  */
 extern int	graph_search_continue(GraphSearch *search, int ef, bool expand);
 
+/* Counted since the search object was created. */
 extern const GraphSearchStats *graph_search_stats(const GraphSearch *search);
 
 /* Bytes of memory the search object holds. */
@@ -152,6 +158,10 @@ typedef struct GraphSelectOptions
  * Chooses at most max of the n candidates for a point and moves them to the
  * front of the array, nearest first; returns how many.  Candidates need not
  * be sorted, must be distinct, and must not contain the point itself.
+ *
+ * With extend_candidates the caller puts more into the array: the nearest of
+ * the neighbours' neighbours are what graph_search_continue gives with
+ * expand = false, since the links of all results have been followed.
  */
 extern int	graph_select_neighbours(GraphStore *store,
 									const GraphSelectOptions *options,

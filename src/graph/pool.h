@@ -91,19 +91,18 @@ pool_insert(Pool *pool, PoolEntry entry, PoolEntry *evicted)
 	int			position;
 	bool		full = pool_is_full(pool);
 
-	while (n > 0)
+	/* without branches, as they could not be predicted */
+	while (n > 1)
 	{
 		int			half = n / 2;
 
-		if (base[half].distance <= entry.distance)
-		{
-			base += half + 1;
-			n -= half + 1;
-		}
-		else
-			n = half;
+		base += base[half - 1].distance <= entry.distance ? half : 0;
+		n -= half;
 	}
 	position = base - pool->entries;
+	if (n == 1 && base->distance <= entry.distance)
+		position++;
+	base = pool->entries + position;
 
 	if (full)
 		*evicted = pool->entries[--pool->count];

@@ -98,12 +98,13 @@ collect_step(GraphSearch *search, PointId point, GraphLevel level, bool *live)
 	*live = true;
 	nlinks = store->get_links(store, point, level, search->points, live);
 	Assert(nlinks >= 0 && nlinks <= GRAPH_MAX_LINKS);
+	visited_reserve(&search->visited, nlinks);
 	for (int i = 0; i < nlinks; i++)
 	{
 		PointId		link = search->points[i];
 
-		if (visited_add(&search->visited, link))
-			search->points[n++] = link;
+		search->points[n] = link;
+		n += visited_add(&search->visited, link);
 	}
 	search->stats.expanded++;
 	return n;
@@ -243,6 +244,7 @@ graph_search_level(GraphSearch *search, const GraphNeighbour *entries,
 	search->level = level;
 	visited_reset(&search->visited);
 	spill_reset(&search->spill);
+	visited_reserve(&search->visited, nentries);
 	pool_reset(&search->pool, ef);
 	for (int i = 0; i < nentries; i++)
 	{

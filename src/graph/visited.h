@@ -24,6 +24,7 @@ typedef struct VisitedSet
 {
 	PointId    *slots;			/* InvalidPointId where empty */
 	uint64		count;			/* points in the set */
+	uint64		usual;			/* how many the last uses needed */
 	int			bits;			/* log2 of the number of slots in use */
 	int			allocated_bits; /* log2 of the number of slots there are */
 } VisitedSet;
@@ -58,6 +59,7 @@ static inline void
 visited_init(VisitedSet *set)
 {
 	set->bits = set->allocated_bits = VISITED_MIN_BITS;
+	set->usual = 0;
 	set->slots = graph_array_alloc(visited_slots(set), sizeof(PointId));
 	visited_clear_slots(set);
 }
@@ -69,29 +71,31 @@ visited_free(VisitedSet *set)
 }
 
 /*
- * Empties the set.  A table that was far too large for its last use is used
+ * Empties the set.  A table that is far too large for its usual use is used
  * in part from now on, so that one large search does not make every later
- * one pay for clearing.
+ * one pay for clearing.  What is usual is forgotten slowly, as small searches
+ * and large ones alternate.
  */
 static inline void
 visited_reset(VisitedSet *set)
 {
+	set->usual = Max(set->count, set->usual - set->usual / 8);
 	while (set->bits > VISITED_MIN_BITS &&
-		   set->count < visited_slots(set) / 16)
+		   set->usual < visited_slots(set) / 16)
 		set->bits--;
 	visited_clear_slots(set);
 }
 
-/* Adds a point that is known not to be there; there is room. */
-static inline void
-visited_put(VisitedSet *set, PointId point)
+/* The slot that holds a point, or would */
+static inline uint64
+visited_find(const VisitedSet *set, PointId point)
 {
 	uint64		mask = visited_slots(set) - 1;
 	uint64		i = visited_home(set, point);
 
-	while (set->slots[i] != InvalidPointId)
+	while (set->slots[i] != point && set->slots[i] != InvalidPointId)
 		i = (i + 1) & mask;
-	set->slots[i] = point;
+	return i;
 }
 
 static pg_noinline void
@@ -103,35 +107,38 @@ visited_grow(VisitedSet *set)
 	set->bits++;
 	if (set->allocated_bits < set->bits)
 		set->allocated_bits = set->bits;
-	set->slots = graph_array_alloc_beside(old,
-										  UINT64CONST(1) << set->allocated_bits,
-										  sizeof(PointId));
+	set->slots = graph_array_alloc(UINT64CONST(1) << set->allocated_bits,
+								   sizeof(PointId));
 	memset(set->slots, 0xFF, sizeof(PointId) << set->bits);
 	for (uint64 i = 0; i < nold; i++)
 	{
 		if (old[i] != InvalidPointId)
-			visited_put(set, old[i]);
+			set->slots[visited_find(set, old[i])] = old[i];
 	}
 	pfree(old);
 }
 
-/* Adds a point; false when it was there already. */
+/* Makes room for n more points; at most half of the slots are ever used. */
+static inline void
+visited_reserve(VisitedSet *set, int n)
+{
+	while (set->count + n > visited_slots(set) / 2)
+		visited_grow(set);
+}
+
+/*
+ * Adds a point, for which there is room; false when it was there already.
+ * Whether it was is a matter of chance, so nothing here branches on it.
+ */
 static inline bool
 visited_add(VisitedSet *set, PointId point)
 {
-	uint64		mask = visited_slots(set) - 1;
-	uint64		i = visited_home(set, point);
+	uint64		i = visited_find(set, point);
+	bool		is_new = set->slots[i] != point;
 
-	while (set->slots[i] != InvalidPointId)
-	{
-		if (set->slots[i] == point)
-			return false;
-		i = (i + 1) & mask;
-	}
 	set->slots[i] = point;
-	if (++set->count > visited_slots(set) / 2)
-		visited_grow(set);
-	return true;
+	set->count += is_new;
+	return is_new;
 }
 
 #endif							/* HNSW_GRAPH_VISITED_H */

@@ -49,6 +49,7 @@ test_visited(void)
 		{
 			uint32		k = unit_random_below(range);
 
+			visited_reserve(&set, 1);
 			agrees = agrees &&
 				visited_add(&set, first + k * stride) == !naive[k];
 			count += !naive[k];
@@ -61,7 +62,7 @@ test_visited(void)
 	}
 	unit_ok(agrees, "visited set agrees with an array");
 
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < 100; i++)
 		visited_reset(&set);
 	unit_ok(empties && set.bits == VISITED_MIN_BITS &&
 			visited_memory(&set) >= 60000 * sizeof(PointId),
