@@ -498,11 +498,10 @@ hnsw_index_open(Relation index)
 		init_open_indexes();
 
 	entry = hash_search(open_indexes, &relid, HASH_FIND, NULL);
-	if (entry != NULL &&
+	if (entry != NULL && !entry->ix->stale &&
 		RelFileLocatorEquals(entry->ix->locator, index->rd_locator))
 	{
 		hnsw_index_refresh(entry->ix, index);
-		entry->ix->stale = false;
 		return entry->ix;
 	}
 
