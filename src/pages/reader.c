@@ -665,6 +665,10 @@ hnsw_reader_tids(HnswReader *reader, PointId point, const HnswNodeCopy *copy,
 	int			ntids = 0;
 
 	*tids = palloc(sizeof(ItemPointerData));
+
+	/* vacuum may take away the lists of a dead point, empty as they are */
+	if (!HnswNodeIsLive(&copy->node))
+		return 0;
 	if (ItemPointerIsValid(&copy->node.heaptid))
 		(*tids)[ntids++] = copy->node.heaptid;
 	hnsw_reader_start_tids(&walk, parts);
