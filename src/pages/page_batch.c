@@ -22,8 +22,8 @@ page_batch_init(PageBatch *batch, HnswReader *reader)
 	batch->npages = 0;
 }
 
-static BatchPage *
-find_page(PageBatch *batch, HnswRegionId region, uint32 page_no)
+static const BatchPage *
+find_page(const PageBatch *batch, HnswRegionId region, uint32 page_no)
 {
 	for (int i = 0; i < batch->npages; i++)
 	{
@@ -35,19 +35,38 @@ find_page(PageBatch *batch, HnswRegionId region, uint32 page_no)
 }
 
 bool
+page_batch_has(const PageBatch *batch, HnswRegionId region, uint32 page_no)
+{
+	return find_page(batch, region, page_no) != NULL;
+}
+
+/*
+ * Block of a page.  Others may have added it since we looked at the metapage:
+ * nodes name items of the overflow region that are newer than that.
+ */
+static BlockNumber
+find_block(HnswReader *reader, HnswRegionId region, uint32 page_no)
+{
+	if (region == HNSW_REGION_META)
+		return HNSW_META_BLOCK;
+	if (page_no >= hnsw_directory(&reader->ix->meta, region)->npages)
+		hnsw_index_refresh(reader->ix, reader->index);
+	return hnsw_reader_block(reader, region, page_no);
+}
+
+bool
 page_batch_add(PageBatch *batch, HnswRegionId region, uint32 page_no)
 {
 	BlockNumber block;
 	int			i;
 
 	Assert(batch->xlog == NULL);
-	if (find_page(batch, region, page_no) != NULL)
+	if (page_batch_has(batch, region, page_no))
 		return true;
 	if (batch->npages == MAX_GENERIC_XLOG_PAGES)
 		return false;
 
-	block = region == HNSW_REGION_META ? HNSW_META_BLOCK :
-		hnsw_reader_block(batch->reader, region, page_no);
+	block = find_block(batch->reader, region, page_no);
 	for (i = batch->npages++; i > 0 && batch->pages[i - 1].block > block; i--)
 		batch->pages[i] = batch->pages[i - 1];
 	batch->pages[i].region = region;
@@ -57,32 +76,29 @@ page_batch_add(PageBatch *batch, HnswRegionId region, uint32 page_no)
 	return true;
 }
 
-/*
- * Makes the file long enough for a block that the directory names.  What
- * other regions have in between becomes zero pages, which are what a page is
- * before it is first written.
- */
-static void
-extend_file(Relation index, BlockNumber block)
+void
+hnsw_extend_file(HnswReader *reader, BlockNumber block)
 {
-	LockRelationForExtension(index, ExclusiveLock);
-	while (RelationGetNumberOfBlocks(index) <= block)
-		ReleaseBuffer(ExtendBufferedRel(BMR_REL(index), MAIN_FORKNUM, NULL,
-										EB_SKIP_EXTENSION_LOCK));
-	UnlockRelationForExtension(index, ExclusiveLock);
+	Relation	index = reader->index;
+	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
+
+	if (nblocks <= block)
+	{
+		LockRelationForExtension(index, ExclusiveLock);
+		while ((nblocks = RelationGetNumberOfBlocks(index)) <= block)
+			ReleaseBuffer(ExtendBufferedRel(BMR_REL(index), MAIN_FORKNUM, NULL,
+											EB_SKIP_EXTENSION_LOCK));
+		UnlockRelationForExtension(index, ExclusiveLock);
+	}
+	reader->ix->file_blocks = nblocks;
 }
 
+/* The file may be behind the directories after a crash. */
 static Buffer
 read_block(HnswReader *reader, BlockNumber block)
 {
-	HnswIndex  *ix = reader->ix;
-
-	if (block >= ix->file_blocks)
-	{
-		ix->file_blocks = RelationGetNumberOfBlocks(reader->index);
-		if (block >= ix->file_blocks)
-			extend_file(reader->index, block);
-	}
+	if (block >= reader->ix->file_blocks)
+		hnsw_extend_file(reader, block);
 	return ReadBuffer(reader->index, block);
 }
 
@@ -135,7 +151,7 @@ page_batch_open(PageBatch *batch)
 Page
 page_batch_page(PageBatch *batch, HnswRegionId region, uint32 page_no)
 {
-	BatchPage  *page = find_page(batch, region, page_no);
+	const BatchPage *page = find_page(batch, region, page_no);
 
 	Assert(page != NULL && batch->xlog != NULL);
 	return page->page;

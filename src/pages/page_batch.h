@@ -48,6 +48,9 @@ extern void page_batch_init(PageBatch *batch, HnswReader *reader);
 extern bool page_batch_add(PageBatch *batch, HnswRegionId region,
 						   uint32 page_no);
 
+extern bool page_batch_has(const PageBatch *batch, HnswRegionId region,
+						   uint32 page_no);
+
 /*
  * Locks the pages in the order of their blocks.  A page of the file that was
  * never written comes as an empty page of its region.
@@ -60,5 +63,11 @@ extern Page page_batch_page(PageBatch *batch, HnswRegionId region,
 /* Makes the changes, or forgets them, and releases the pages. */
 extern void page_batch_close(PageBatch *batch);
 extern void page_batch_abort(PageBatch *batch);
+
+/*
+ * Makes the file long enough for a block.  What other regions have before it
+ * becomes zero pages, which are what a page is before it is first written.
+ */
+extern void hnsw_extend_file(HnswReader *reader, BlockNumber block);
 
 #endif							/* HNSW_PAGE_BATCH_H */

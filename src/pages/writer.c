@@ -111,18 +111,32 @@ grow_region(HnswMetaPageData *meta, HnswRegionId region, uint32 needed,
 	directory->npages += npages;
 }
 
-static void
-grow_for_points(HnswIndex *ix, HnswMetaPageData *meta, const char *index_name)
+/*
+ * Gives the regions what a point needs that has the upper slots below nslots.
+ * Returns the last block of it.
+ */
+static BlockNumber
+grow_for_point(const HnswIndex *ix, HnswMetaPageData *meta, PointId point,
+			   uint32 nslots, const char *index_name)
 {
-	grow_region(meta, HNSW_REGION_CODES,
-				hnsw_record_pages(&ix->codes, meta->npoints), index_name);
-	grow_region(meta, HNSW_REGION_REFINE,
-				hnsw_record_pages(&ix->refine, meta->npoints), index_name);
-	grow_region(meta, HNSW_REGION_NODES,
-				(meta->npoints - 1) / meta->nodes_per_page + 1, index_name);
-	if (meta->nslots > 0)
-		grow_region(meta, HNSW_REGION_UPPER,
-					(meta->nslots - 1) / ix->upper_per_page + 1, index_name);
+	uint32		needed[HNSW_NUM_REGIONS + 1] = {0};
+	BlockNumber last = HNSW_META_BLOCK;
+
+	needed[HNSW_REGION_CODES] = hnsw_record_pages(&ix->codes, point + 1);
+	needed[HNSW_REGION_REFINE] = hnsw_record_pages(&ix->refine, point + 1);
+	needed[HNSW_REGION_NODES] = point / meta->nodes_per_page + 1;
+	if (nslots > 0)
+		needed[HNSW_REGION_UPPER] = (nslots - 1) / ix->upper_per_page + 1;
+
+	for (int region = 1; region <= HNSW_NUM_REGIONS; region++)
+	{
+		if (needed[region] == 0)
+			continue;
+		grow_region(meta, region, needed[region], index_name);
+		last = Max(last, hnsw_region_block(hnsw_directory(meta, region),
+										   needed[region] - 1));
+	}
+	return last;
 }
 
 /* What a free node says: its upper slot and the next one in its list */
@@ -190,35 +204,73 @@ take_free_point(HnswReader *reader, int level, uint32 *slot)
 	return InvalidPointId;
 }
 
-PointId
-hnsw_writer_allocate(HnswReader *reader, int level, uint32 *slot)
+/*
+ * Gives out an id in an open batch.  Returns InvalidPointId when that has to
+ * wait: for the file to have block *last, or for a node page that is not
+ * part of the batch.
+ */
+static PointId
+take_new_point(PageBatch *batch, int level, uint32 *slot, BlockNumber *last)
 {
-	const char *index_name = RelationGetRelationName(reader->index);
-	PageBatch	batch;
-	HnswMetaPageData *meta;
-	PointId		point = take_free_point(reader, level, slot);
+	HnswIndex  *ix = batch->reader->ix;
+	const char *index_name = RelationGetRelationName(batch->reader->index);
+	HnswMetaPageData *meta =
+		HnswPageGetMeta(page_batch_page(batch, HNSW_REGION_META, 0));
+	PointId		point = meta->npoints;
 
-	if (PointIdIsValid(point))
-		return point;
-
-	page_batch_init(&batch, reader);
-	page_batch_add(&batch, HNSW_REGION_META, 0);
-	page_batch_open(&batch);
-	meta = HnswPageGetMeta(page_batch_page(&batch, HNSW_REGION_META, 0));
-
-	if (meta->npoints >= InvalidPointId - 1 ||
+	if (point >= InvalidPointId - 1 ||
 		meta->nslots > PG_UINT32_MAX - GRAPH_MAX_LEVEL)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("index \"%s\" cannot have more than %u points",
-						index_name, meta->npoints)));
-	point = meta->npoints++;
+						index_name, point)));
+	*last = grow_for_point(ix, meta, point, meta->nslots + level, index_name);
+	if (*last >= ix->file_blocks ||
+		(point % meta->nodes_per_page == 0 &&
+		 !page_batch_has(batch, HNSW_REGION_NODES,
+						 point / meta->nodes_per_page)))
+		return InvalidPointId;
+
 	*slot = meta->nslots;
 	meta->nslots += level;
-	grow_for_points(reader->ix, meta, index_name);
-	page_batch_close(&batch);
+	meta->npoints++;
+	return point;
+}
 
-	hnsw_index_refresh(reader->ix, reader->index);
+/*
+ * Whoever takes the first id of a node page writes the page in the same
+ * record, so that all ids have a node to look at.  The file is made long
+ * enough before: with a full disk ids must not run ahead of it.
+ */
+PointId
+hnsw_writer_allocate(HnswReader *reader, int level, uint32 *slot)
+{
+	HnswIndex  *ix = reader->ix;
+	PointId		point = take_free_point(reader, level, slot);
+
+	while (!PointIdIsValid(point))
+	{
+		uint32		node_page = ix->meta.npoints / ix->meta.nodes_per_page;
+		PageBatch	batch;
+		BlockNumber last;
+
+		CHECK_FOR_INTERRUPTS();
+		page_batch_init(&batch, reader);
+		page_batch_add(&batch, HNSW_REGION_META, 0);
+		if (ix->meta.npoints % ix->meta.nodes_per_page == 0 &&
+			node_page < hnsw_directory(&ix->meta, HNSW_REGION_NODES)->npages)
+			page_batch_add(&batch, HNSW_REGION_NODES, node_page);
+		page_batch_open(&batch);
+		point = take_new_point(&batch, level, slot, &last);
+		if (last < ix->file_blocks)
+			page_batch_close(&batch);
+		else
+		{
+			page_batch_abort(&batch);
+			hnsw_extend_file(reader, last);
+		}
+		hnsw_index_refresh(ix, reader->index);
+	}
 	return point;
 }
 
@@ -227,22 +279,39 @@ hnsw_writer_allocate(HnswReader *reader, int level, uint32 *slot)
  *-------------------------------------------------------------------------
  */
 
-/* Adds pages to the overflow region; returns the number of the first. */
+/*
+ * Adds pages to the overflow region, the first of which the file has then;
+ * returns its number.
+ */
 static uint32
 grow_overflow(HnswReader *reader)
 {
-	PageBatch	batch;
-	HnswMetaPageData *meta;
+	BlockNumber block;
 	uint32		first;
 
-	page_batch_init(&batch, reader);
-	page_batch_add(&batch, HNSW_REGION_META, 0);
-	page_batch_open(&batch);
-	meta = HnswPageGetMeta(page_batch_page(&batch, HNSW_REGION_META, 0));
-	first = hnsw_directory(meta, HNSW_REGION_OVERFLOW)->npages;
-	grow_region(meta, HNSW_REGION_OVERFLOW, first + 1,
-				RelationGetRelationName(reader->index));
-	page_batch_close(&batch);
+	for (;;)
+	{
+		PageBatch	batch;
+		HnswMetaPageData *meta;
+		const HnswRegionDirectory *directory;
+
+		page_batch_init(&batch, reader);
+		page_batch_add(&batch, HNSW_REGION_META, 0);
+		page_batch_open(&batch);
+		meta = HnswPageGetMeta(page_batch_page(&batch, HNSW_REGION_META, 0));
+		directory = hnsw_directory(meta, HNSW_REGION_OVERFLOW);
+		first = directory->npages;
+		grow_region(meta, HNSW_REGION_OVERFLOW, first + 1,
+					RelationGetRelationName(reader->index));
+		block = hnsw_region_block(directory, first);
+		if (block < reader->ix->file_blocks)
+		{
+			page_batch_close(&batch);
+			break;
+		}
+		page_batch_abort(&batch);
+		hnsw_extend_file(reader, block);
+	}
 	hnsw_index_refresh(reader->ix, reader->index);
 
 	/* the others are found by those who look for room later */
