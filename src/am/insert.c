@@ -39,8 +39,25 @@
 /* Pool of the search for a point that is known to have the vector */
 #define LOOKUP_EF			16
 
-/* Changes that others got ahead of are tried again so often */
+/*
+ * Rows looked at for one that shows the vector of a point.  Where so many are
+ * dead and not vacuumed yet a new point comes cheaper.
+ */
+#define MAX_ROWS_LOOKED_AT	64
+
+/*
+ * Changes that others got ahead of are tried again so often; one without
+ * which the point is lost, more often
+ */
 #define MAX_LINK_ATTEMPTS	4
+#define MAX_MUST_ATTEMPTS	64
+#define MAX_SEARCHES		16
+
+/* A point to which more than so many others link does not need each of them */
+#define MANY_LINKS			6
+
+/* Links looked at for one that can go in the place of one that cannot */
+#define MAX_PLACES			4
 
 /* What a statement keeps from row to row, in ii_AmCache */
 typedef struct InsertState
@@ -66,6 +83,7 @@ typedef struct NewRow
 	uint32		slot;
 	GraphNeighbour *links[GRAPH_MAX_LEVEL + 1]; /* chosen, nearest first */
 	int			nlinks[GRAPH_MAX_LEVEL + 1];
+	int			ncandidates;	/* at level 0, behind those chosen */
 } NewRow;
 
 static InsertState *
@@ -139,10 +157,27 @@ same_vector(InsertState *state, const NewRow *row, HnswHeapRows *rows,
 	return same;
 }
 
+/* Looks at some rows of a point; returns whether one has the vector. */
+static bool
+any_same_vector(InsertState *state, const NewRow *row, HnswHeapRows *rows,
+				ItemPointer tids, int ntids, int *nlooked)
+{
+	for (int i = 0; i < ntids && *nlooked < MAX_ROWS_LOOKED_AT; i++)
+	{
+		(*nlooked)++;
+		if ((ActiveSnapshotSet() &&
+			 same_vector(state, row, rows, &tids[i], GetActiveSnapshot())) ||
+			same_vector(state, row, rows, &tids[i], SnapshotSelf))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Does the point stand for the vector?  Its code is the same; the table tells
  * for sure.  Rows are looked at that the statement sees, among them the old
- * version of an updated row, then those that came with it.
+ * version of an updated row, then those that came with it.  All rows have
+ * the same vector, so the first one that is seen tells.
  */
 static bool
 point_has_vector(InsertState *state, const NewRow *row, PointId point)
@@ -150,21 +185,24 @@ point_has_vector(InsertState *state, const NewRow *row, PointId point)
 	HnswReader *reader = &state->store.reader;
 	HnswNodeCopy copy;
 	HnswNodeParts parts;
-	ItemPointerData *tids;
-	int			ntids;
+	HnswTidWalk walk;
+	PGAlignedBlock item;
+	HnswTidList *list = (HnswTidList *) item.data;
 	HnswHeapRows *rows;
-	bool		same = false;
+	int			nlooked = 0;
+	bool		same;
 
 	hnsw_reader_node(reader, point, &copy, &parts);
-	ntids = hnsw_reader_tids(reader, point, &copy, &parts, &tids);
+	if (!HnswNodeIsLive(&copy.node))
+		return false;
 	rows = hnsw_heap_rows_open(row->heap, row->index);
-	for (int i = 0; i < ntids && !same; i++)
-	{
-		same = (ActiveSnapshotSet() &&
-				same_vector(state, row, rows, &tids[i],
-							GetActiveSnapshot())) ||
-			same_vector(state, row, rows, &tids[i], SnapshotSelf);
-	}
+	hnsw_reader_start_tids(&walk, &parts);
+	same = ItemPointerIsValid(&copy.node.heaptid) &&
+		any_same_vector(state, row, rows, &copy.node.heaptid, 1, &nlooked);
+	while (!same && nlooked < MAX_ROWS_LOOKED_AT &&
+		   hnsw_reader_next_tids(reader, point, &walk, list))
+		same = any_same_vector(state, row, rows, list->tids, list->ntids,
+							   &nlooked);
 	hnsw_heap_rows_close(rows);
 	return same;
 }
@@ -240,7 +278,7 @@ take_candidates(InsertState *state, PointId self, int *n)
 
 /*
  * Searches all levels of the row and chooses its links.  Returns false when
- * there is no graph yet.  *joined: a point had the vector.
+ * there is no live point to link to.  *joined: a point had the vector.
  */
 static bool
 choose_links(InsertState *state, NewRow *row, bool may_join, bool *joined)
@@ -273,18 +311,20 @@ choose_links(InsertState *state, NewRow *row, bool may_join, bool *joined)
 				return true;
 		}
 		candidates = take_candidates(state, row->point, &n);
-		entries = palloc(Max(n, 1) * sizeof(GraphNeighbour));
-		memcpy(entries, candidates, n * sizeof(GraphNeighbour));
-		nentries = n;
+		if (n > 0)
+		{
+			entries = palloc(n * sizeof(GraphNeighbour));
+			memcpy(entries, candidates, n * sizeof(GraphNeighbour));
+			nentries = n;
+		}
 		row->links[level] = candidates;
+		row->ncandidates = n;
 		row->nlinks[level] =
 			graph_select_neighbours(hnsw_code_cache_store(state->cache),
 									&state->select, candidates, n,
 									GraphOwnLinks(meta->m, level));
-		if (nentries == 0)
-			return true;
 	}
-	return true;
+	return row->nlinks[0] > 0;
 }
 
 static int
@@ -295,48 +335,163 @@ link_ids(const NewRow *row, int level, PointId *ids)
 	return row->nlinks[level];
 }
 
+static bool
+contains(const PointId *points, int n, PointId point)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (points[i] == point)
+			return true;
+	}
+	return false;
+}
+
+/* The links of a point at level 0; none when it is gone */
+static int
+links_of(InsertState *state, PointId point, PointId *links)
+{
+	HnswReader *reader = &state->store.reader;
+	HnswNodeCopy copy;
+	HnswNodeParts parts;
+
+	hnsw_reader_node(reader, point, &copy, &parts);
+	if (!HnswNodeIsLive(&copy.node))
+		return 0;
+	return hnsw_reader_links(reader, point, &copy, &parts, 0, links);
+}
+
 /*
- * The links of a point with a new one among them.  Returns how many; the
- * same number as before, and links unchanged, when the new one is not chosen
- * or there already.
+ * Can a point that links to n points do without a link to target?  It can if
+ * one of them, or the new point, links there: as long as no other link ever
+ * goes, all that could be reached can be reached.  And it can if many others
+ * link there.  Those are asked to which the target links in turn.
+ */
+static bool
+can_go(InsertState *state, const NewRow *row, const PointId *links, int n,
+	   PointId target)
+{
+	PointId		back[GRAPH_MAX_LINKS];
+	int			nback;
+	int			count = 0;
+
+	for (int i = 0; i < row->nlinks[0]; i++)
+	{
+		if (row->links[0][i].point == target)
+			return true;
+	}
+	nback = links_of(state, target, back);
+	for (int i = 0; i < nback; i++)
+	{
+		PointId		theirs[GRAPH_MAX_LINKS];
+
+		if (back[i] == row->point ||
+			!contains(theirs, links_of(state, back[i], theirs), target))
+			continue;
+		if (contains(links, n, back[i]) || ++count > MANY_LINKS)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Shortens a list, best links first, to nwanted links by taking out those
+ * that can go, the worst first.  Returns how many are left.
  */
 static int
-add_link(InsertState *state, PointId point, PointId *links, int nlinks,
-		 const NewRow *row, int max, bool *changed)
+shorten_list(InsertState *state, const NewRow *row, PointId *links, int n,
+			 int nwanted)
+{
+	int			stop = Max(nwanted - MAX_PLACES, 0);
+
+	for (int i = n - 1; i >= stop && n > nwanted; i--)
+	{
+		PointId		link = links[i];
+
+		if (link == row->point)
+			continue;
+		memmove(links + i, links + i + 1, (n - 1 - i) * sizeof(PointId));
+		links[n - 1] = link;
+		if (can_go(state, row, links, n - 1, link))
+			n--;
+	}
+	return n;
+}
+
+/* How much a point needs to be linked */
+typedef enum LinkNeed
+{
+	LINK_IF_CHOSEN,				/* by the rules of selection */
+	LINK_IF_POSSIBLE,			/* without cutting off others */
+	LINK_ANYWAY
+} LinkNeed;
+
+typedef enum LinkPlan
+{
+	LINK_REFUSED,
+	LINK_GONE,					/* whose links they were */
+	LINK_THERE,
+	LINK_ADDED
+} LinkPlan;
+
+/*
+ * Puts links in the order of preference; returns how many of them selection
+ * would choose.
+ */
+static int
+order_links(InsertState *state, PointId point, PointId *links, int n, int max)
 {
 	GraphNeighbour candidates[GRAPH_MAX_LINKS + 1];
 	float		distances[GRAPH_MAX_LINKS + 1];
 	GraphStore *distance_store = hnsw_code_cache_store(state->cache);
+	int			nchosen;
 
-	*changed = false;
-	for (int i = 0; i < nlinks; i++)
+	distance_store->score_between(distance_store, point, links, n, distances);
+	for (int i = 0; i < n; i++)
 	{
-		if (links[i] == row->point)
-			return nlinks;
-	}
-	if (nlinks < max)
-	{
-		links[nlinks] = row->point;
-		*changed = true;
-		return nlinks + 1;
-	}
-
-	distance_store->score_between(distance_store, point, links, nlinks,
-								  distances);
-	distance_store->score_between(distance_store, point, &row->point, 1,
-								  &distances[nlinks]);
-	for (int i = 0; i <= nlinks; i++)
-	{
-		candidates[i].point = i < nlinks ? links[i] : row->point;
+		candidates[i].point = links[i];
 		candidates[i].distance = distances[i];
 	}
-	nlinks = graph_select_neighbours(distance_store, &state->select,
-									 candidates, nlinks + 1, max);
-	for (int i = 0; i < nlinks; i++)
-		*changed |= candidates[i].point == row->point;
-	for (int i = 0; *changed && i < nlinks; i++)
+	nchosen = graph_select_neighbours(distance_store, &state->select,
+									  candidates, n, max);
+	for (int i = 0; i < n; i++)
 		links[i] = candidates[i].point;
-	return nlinks;
+	return nchosen;
+}
+
+/*
+ * Adds the new point to the links of a point at a level, of which there are
+ * *nlinks; links has room for one more than GRAPH_MAX_LINKS.
+ */
+static LinkPlan
+add_link(InsertState *state, PointId point, PointId *links, int *nlinks,
+		 const NewRow *row, int level, LinkNeed need)
+{
+	int			max = GraphMaxLinks(state->store.reader.ix->meta.m, level);
+	int			n = *nlinks;
+	int			nchosen;
+
+	if (contains(links, n, row->point))
+		return LINK_THERE;
+	links[n++] = row->point;
+	if (n > max)
+	{
+		nchosen = order_links(state, point, links, n, max);
+		if (need == LINK_IF_CHOSEN && !contains(links, nchosen, row->point))
+			return LINK_REFUSED;
+		if (level == 0 && need != LINK_ANYWAY)
+			n = shorten_list(state, row, links, n, nchosen);
+		else if (contains(links, nchosen, row->point))
+			n = nchosen;
+		else
+		{
+			links[nchosen - 1] = row->point;
+			n = nchosen;
+		}
+		if (n > max)
+			return LINK_REFUSED;
+	}
+	*nlinks = n;
+	return LINK_ADDED;
 }
 
 /*-------------------------------------------------------------------------
@@ -344,49 +499,101 @@ add_link(InsertState *state, PointId point, PointId *links, int nlinks,
  *-------------------------------------------------------------------------
  */
 
-/* What has to change in one neighbour; false when nothing has. */
-static bool
+/* What has to change in one neighbour */
+static LinkPlan
 plan_back_link(InsertState *state, const NewRow *row, PointId neighbour,
-			   HnswLinkChange *change)
+			   LinkNeed need, HnswLinkChange *change)
 {
 	HnswReader *reader = &state->store.reader;
-	bool		changed;
 
 	change->point = neighbour;
 	hnsw_reader_node(reader, neighbour, &change->seen, &change->parts);
 	if (!HnswNodeIsLive(&change->seen.node))
-		return false;
+		return LINK_GONE;
 	change->nlinks = hnsw_reader_links(reader, neighbour, &change->seen,
 									   &change->parts, 0, change->links);
-	change->nlinks = add_link(state, neighbour, change->links, change->nlinks,
-							  row, GraphMaxLinks(reader->ix->meta.m, 0),
-							  &changed);
-	return changed;
+	return add_link(state, neighbour, change->links, &change->nlinks, row, 0,
+					need);
 }
 
-static void
+/*
+ * Links those neighbours to the point that want to.  Returns whether one is
+ * linked; those where others got ahead of us are left in neighbours.
+ */
+static bool
+try_link_back(InsertState *state, const NewRow *row, PointId *neighbours,
+			  int *n, HnswLinkChange *changes)
+{
+	bool		linked = false;
+	int			nchanges = 0;
+	int			nleft = 0;
+
+	for (int i = 0; i < *n; i++)
+	{
+		LinkPlan	plan = plan_back_link(state, row, neighbours[i],
+										  LINK_IF_CHOSEN, &changes[nchanges]);
+
+		linked |= plan == LINK_THERE;
+		nchanges += plan == LINK_ADDED;
+	}
+	hnsw_writer_links(&state->store.reader, changes, nchanges);
+	for (int i = 0; i < nchanges; i++)
+	{
+		linked |= changes[i].done;
+		if (!changes[i].done)
+			neighbours[nleft++] = changes[i].point;
+	}
+	*n = nleft;
+	return linked;
+}
+
+/*
+ * Links some neighbour, or what else was found, with need LINK_ANYWAY the
+ * first that is there.
+ */
+static bool
+must_link_back(InsertState *state, const NewRow *row, LinkNeed need,
+			   HnswLinkChange *change)
+{
+	for (int i = 0; i < row->ncandidates; i++)
+	{
+		for (int attempt = 0; attempt < MAX_MUST_ATTEMPTS; attempt++)
+		{
+			LinkPlan	plan = plan_back_link(state, row,
+											  row->links[0][i].point, need,
+											  change);
+
+			if (plan == LINK_THERE)
+				return true;
+			if (plan != LINK_ADDED)
+				break;
+			hnsw_writer_links(&state->store.reader, change, 1);
+			if (change->done)
+				return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Links the chosen neighbours to the point, at least one of them.  Returns
+ * false when they are all gone.
+ */
+static bool
 link_back(InsertState *state, const NewRow *row)
 {
 	PointId		left[GRAPH_MAX_LINKS];
 	int			nleft = link_ids(row, 0, left);
 	HnswLinkChange *changes = palloc(Max(nleft, 1) * sizeof(HnswLinkChange));
+	bool		linked = false;
 
 	for (int attempt = 0; attempt < MAX_LINK_ATTEMPTS && nleft > 0; attempt++)
-	{
-		int			n = 0;
-
-		for (int i = 0; i < nleft; i++)
-			n += plan_back_link(state, row, left[i], &changes[n]);
-		hnsw_writer_links(&state->store.reader, changes, n);
-
-		nleft = 0;
-		for (int i = 0; i < n; i++)
-		{
-			if (!changes[i].done)
-				left[nleft++] = changes[i].point;
-		}
-	}
+		linked |= try_link_back(state, row, left, &nleft, changes);
+	for (LinkNeed need = LINK_IF_POSSIBLE; !linked && need <= LINK_ANYWAY;
+		 need++)
+		linked = must_link_back(state, row, need, changes);
 	pfree(changes);
+	return linked;
 }
 
 static bool
@@ -397,19 +604,18 @@ try_link_back_upper(InsertState *state, const NewRow *row, int level,
 	HnswNodeCopy copy;
 	HnswNodeParts parts;
 	PointId		seen[GRAPH_MAX_LINKS];
-	PointId		links[GRAPH_MAX_LINKS];
+	PointId		links[GRAPH_MAX_LINKS + 1];
 	int			nseen;
 	int			nlinks;
-	bool		changed;
 
 	hnsw_reader_node(reader, neighbour, &copy, &parts);
 	if (!HnswNodeIsLive(&copy.node) || HnswNodeLevel(&copy.node) < level)
 		return true;
 	nseen = hnsw_reader_links(reader, neighbour, &copy, &parts, level, seen);
 	memcpy(links, seen, nseen * sizeof(PointId));
-	nlinks = add_link(state, neighbour, links, nseen, row,
-					  GraphMaxLinks(reader->ix->meta.m, level), &changed);
-	return !changed ||
+	nlinks = nseen;
+	return add_link(state, neighbour, links, &nlinks, row, level,
+					LINK_IF_CHOSEN) != LINK_ADDED ||
 		hnsw_writer_slot_links(reader, neighbour, parts.upper_slot, level,
 							   seen, nseen, links, nlinks);
 }
@@ -494,16 +700,41 @@ new_level(const HnswMetaPageData *meta, ItemPointer tid)
 }
 
 /*
- * The first live point is the entry point.  False when somebody else was
- * first: seen is not the entry point any more.
+ * Puts a point that was written, with its links if there were any, into the
+ * graph.  If there is no live point it becomes the entry point, but only as
+ * long as that is so: somebody else may be first, or the neighbours go, and
+ * then it needs new ones.
  */
-static bool
-become_entry(HnswReader *reader, const NewRow *row, PointId seen)
+static void
+connect_point(InsertState *state, NewRow *row, bool linked, PointId entry)
 {
-	if (PointIdIsValid(seen))
-		return hnsw_writer_vacuum_meta(reader, seen, row->point, row->level,
-									   InvalidFullTransactionId);
-	return hnsw_writer_entry(reader, row->point, row->level);
+	HnswReader *reader = &state->store.reader;
+	const HnswMetaPageData *meta = &reader->ix->meta;
+	bool		joined;
+
+	for (int search = 0; search < MAX_SEARCHES; search++)
+	{
+		if (linked)
+		{
+			for (int level = row->level; level > 0; level--)
+				link_back_upper(state, row, level);
+			if (link_back(state, row))
+				break;
+		}
+		else if (hnsw_writer_entry(reader, entry, row->point, row->level))
+			return;
+
+		hnsw_index_refresh(reader->ix, reader->index);
+		entry = meta->entry_point;
+		linked = choose_links(state, row, false, &joined);
+		if (linked)
+			write_links_later(state, row);
+	}
+
+	while (row->level > (int) meta->entry_level &&
+		   !hnsw_writer_entry(reader, meta->entry_point, row->point,
+							  row->level))
+		 /* somebody else became the entry point: a lower one? */ ;
 }
 
 static void
@@ -521,24 +752,14 @@ insert_row(InsertState *state, NewRow *row, bool unchanged)
 	row->point = InvalidPointId;
 	row->level = new_level(&reader->ix->meta, row->tid);
 	entry = reader->ix->meta.entry_point;
-	linked = choose_links(state, row, true, &joined) && row->nlinks[0] > 0;
+	linked = choose_links(state, row, true, &joined);
 	if (joined)
 		return;
 
 	row->point = hnsw_writer_allocate(reader, row->level, &row->slot);
 	hnsw_code_cache_name_new(state->cache, row->point);
 	write_point(state, row);
-	if (!linked && !become_entry(reader, row, entry))
-	{
-		/* somebody else was first */
-		(void) choose_links(state, row, false, &joined);
-		write_links_later(state, row);
-	}
-	for (int level = row->level; level > 0; level--)
-		link_back_upper(state, row, level);
-	link_back(state, row);
-	if (row->level > (int) reader->ix->meta.entry_level)
-		(void) hnsw_writer_entry(reader, row->point, row->level);
+	connect_point(state, row, linked, entry);
 }
 
 bool

@@ -930,7 +930,7 @@ hnsw_writer_add_row(HnswReader *reader, PointId point, ItemPointer heaptid)
  *-------------------------------------------------------------------------
  */
 bool
-hnsw_writer_entry(HnswReader *reader, PointId point, int level)
+hnsw_writer_entry(HnswReader *reader, PointId seen, PointId point, int level)
 {
 	PageBatch	batch;
 	HnswMetaPageData *meta;
@@ -940,8 +940,7 @@ hnsw_writer_entry(HnswReader *reader, PointId point, int level)
 	page_batch_add(&batch, HNSW_REGION_META, 0);
 	page_batch_open(&batch);
 	meta = HnswPageGetMeta(page_batch_page(&batch, HNSW_REGION_META, 0));
-	change = !PointIdIsValid(meta->entry_point) ||
-		level > (int) meta->entry_level;
+	change = meta->entry_point == seen;
 	if (change)
 	{
 		meta->entry_point = point;

@@ -44,7 +44,7 @@ typedef struct HnswLinkChange
 	PointId		point;
 	HnswNodeCopy seen;			/* what the change is based on */
 	HnswNodeParts parts;		/* of seen */
-	PointId		links[GRAPH_MAX_LINKS]; /* gets sorted */
+	PointId		links[GRAPH_MAX_LINKS + 1]; /* gets sorted; one is spare */
 	int			nlinks;
 	bool		done;			/* out: false when the node is not as seen */
 } HnswLinkChange;
@@ -90,10 +90,11 @@ extern bool hnsw_writer_add_row(HnswReader *reader, PointId point,
 								ItemPointer heaptid);
 
 /*
- * Makes point the entry point when there is none or level is above its level;
- * false when there is one and it stays.
+ * Makes point the entry point in place of seen (InvalidPointId: of none);
+ * false when seen is not the entry point any more.
  */
-extern bool hnsw_writer_entry(HnswReader *reader, PointId point, int level);
+extern bool hnsw_writer_entry(HnswReader *reader, PointId seen, PointId point,
+							  int level);
 
 /*
  * Marks a point dead whose rows are all gone: its lists of rows have been seen
