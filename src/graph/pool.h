@@ -216,11 +216,11 @@ spill_sift_down(Spill *spill, PoolEntry entry)
 	for (;;)
 	{
 		uint64		child = 2 * hole + 1;
+		const PoolEntry *near = &spill->entries[child];
 
 		if (child >= spill->nheap)
 			break;
-		if (child + 1 < spill->nheap &&
-			spill->entries[child + 1].distance < spill->entries[child].distance)
+		if (child + 1 < spill->nheap && near[1].distance < near[0].distance)
 			child++;
 		if (entry.distance <= spill->entries[child].distance)
 			break;
