@@ -107,6 +107,7 @@ check_settings(HnswCheck *check)
 					meta->max_norm_sq);
 }
 
+/* Numbers of points */
 static void
 check_entry(HnswCheck *check)
 {
@@ -124,6 +125,15 @@ check_entry(HnswCheck *check)
 		check_fault(check, "has an invalid level of the entry point",
 					"Block 0: expected at most level %d, found %u.",
 					GRAPH_MAX_LEVEL, meta->entry_level);
+	for (int level = 0; level <= GRAPH_MAX_LEVEL; level++)
+	{
+		PointId		point = meta->free_points[level];
+
+		if (PointIdIsValid(point) && point >= meta->npoints)
+			check_fault(check, "has a free point that does not exist",
+						"Block 0, level %d: expected a point below %u, found %u.",
+						level, meta->npoints, point);
+	}
 }
 
 /*-------------------------------------------------------------------------

@@ -759,7 +759,16 @@ my @faults = (
 
 	# free points
 	[ 'plain', sub { $_[0]->meta('free_points', 1501) },
-		'has a free point that does not exist', 'level 0: .*found 1501' ],
+		'has a free point that does not exist', 'Block 0, .*found 1501' ],
+	[ 'plain',
+		sub {
+			my ($pages) = @_;
+			my $point = plain_point($pages);
+
+			free_point($pages, $point, 1501);
+			$pages->meta('free_points', $point);
+		},
+		'has a free point that does not exist', 'List of level 0: .*found 1501' ],
 	[ 'plain', sub { $_[0]->meta('free_points', plain_point($_[0])) },
 		'has a point in a list of free points that is not one of them',
 		'of level 0, found level and flags 10' ],
