@@ -137,7 +137,7 @@ INSERT INTO items SELECT i, CASE WHEN i % 1000 = 0 THEN ARRAY[0, i / 1000, 1] EL
 CREATE INDEX items_v ON items USING hnsw (v vector_l2_ops);
 SELECT points FROM hnsw_index_info('items_v');
 SELECT count(*), count(DISTINCT id), count(*) FILTER (WHERE v = '[1,1,1]') FROM (SELECT * FROM items ORDER BY v <-> '[1,1,1]') t;
-SELECT id FROM items ORDER BY v <-> '[0,3,1]' LIMIT 3;
+SELECT id FROM items ORDER BY v <-> '[0,2.9,1]' LIMIT 3;
 SELECT id FROM items WHERE id % 1000 = 0 ORDER BY v <-> '[1,0,1]';
 SELECT hnsw_index_check('items_v');
 -- one vector only
@@ -229,7 +229,7 @@ INSERT INTO items SELECT ARRAY[i, i, i] FROM generate_series(1, 30) i;
 CREATE INDEX items_v ON items USING hnsw (v vector_l2_ops) WITH (m = 8);
 ALTER TABLE items ALTER COLUMN v TYPE vector(2) USING subvector(v, 1, 2)::vector(2);
 SELECT dimensions, m, points FROM hnsw_index_info('items_v');
-SELECT v FROM items ORDER BY v <-> '[7,8]' LIMIT 2;
+SELECT v FROM items ORDER BY v <-> '[7,7.9]' LIMIT 2;
 SELECT hnsw_index_check('items_v');
 -- without dimensions
 ALTER TABLE items ALTER COLUMN v TYPE vector;
