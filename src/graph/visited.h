@@ -107,8 +107,9 @@ visited_grow(VisitedSet *set)
 	set->bits++;
 	if (set->allocated_bits < set->bits)
 		set->allocated_bits = set->bits;
-	set->slots = graph_array_alloc(UINT64CONST(1) << set->allocated_bits,
-								   sizeof(PointId));
+	set->slots = graph_array_alloc_beside(old,
+										  UINT64CONST(1) << set->allocated_bits,
+										  sizeof(PointId));
 	memset(set->slots, 0xFF, sizeof(PointId) << set->bits);
 	for (uint64 i = 0; i < nold; i++)
 	{
