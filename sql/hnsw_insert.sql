@@ -113,6 +113,14 @@ SELECT pg_temp.inserted(100, 'vector_l1_ops', '<+>', 'm = 16');
 SELECT pg_temp.inserted(9000, 'vector_l2_ops', '<->', 'quantizer = 8');
 SELECT pg_temp.inserted(16000, 'vector_l2_ops', '<->', 'quantizer = float');
 
+-- one statement, and searches that meet many points
+CREATE TABLE many (v vector(4));
+CREATE INDEX many_v ON many USING hnsw (v vector_l2_ops) WITH (ef_construction = 400);
+INSERT INTO many SELECT pg_temp.vec(i, 4) FROM generate_series(1, 4000) i;
+SELECT hnsw_index_check('many_v');
+SELECT by_index, rows, recall > 0.98 FROM pg_temp.compare('SELECT v <-> $1 FROM many ORDER BY v <-> $1 LIMIT 10', pg_temp.vecs(5001, 5010, 4));
+DROP TABLE many;
+
 -- expression and partial indexes
 CREATE TABLE partly (id int, category int, v real[]);
 CREATE INDEX partly_v ON partly USING hnsw ((v::vector(2)) vector_l2_ops) WHERE category = 1;

@@ -53,6 +53,7 @@ typedef struct BulkDelete
 	uint8	   *live;			/* in use, as pass 1 saw them */
 	uint8	   *dead;			/* marked, now or before */
 	uint8	   *old_dead;		/* marked before this vacuum */
+	uint8	   *linked;			/* some live point has a link to it */
 	uint64		nmarked;		/* now */
 	uint64		nold;
 	PointId		highest;		/* a live point of the highest level */
@@ -295,21 +296,34 @@ point_is_dead(PointId point, void *arg)
 	return point < state->npoints && get_bit(state->dead, point);
 }
 
+static void
+note_links(BulkDelete *state, const PointId *links, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (links[i] < state->npoints)
+			set_bit(state->linked, links[i]);
+	}
+}
+
 /* The new list of a node at level 0; false when it is to stay as it is. */
 static bool
 plan_repair(BulkDelete *state, const GraphRepair *repair, PointId point,
 			HnswLinkChange *change)
 {
 	int			m = state->reader->ix->meta.m;
+	int			nlinks;
 
 	change->point = point;
 	hnsw_reader_node(state->reader, point, &change->seen, &change->parts);
 	if (!HnswNodeIsLive(&change->seen.node))
 		return false;
-	change->nlinks = hnsw_reader_links(state->reader, point, &change->seen,
-									   &change->parts, 0, change->links);
+	nlinks = hnsw_reader_links(state->reader, point, &change->seen,
+							   &change->parts, 0, change->links);
 	change->nlinks = graph_repair_links(repair, point, 0, change->links,
-										change->nlinks, GraphMaxLinks(m, 0));
+										nlinks, GraphMaxLinks(m, 0));
+	note_links(state, change->links,
+			   change->nlinks >= 0 ? change->nlinks : nlinks);
 	return change->nlinks >= 0;
 }
 
@@ -415,6 +429,75 @@ repair_links(BulkDelete *state)
 	}
 }
 
+/*
+ * Gives a point a link from a neighbour that has room for one; false when it
+ * has not, or is going.
+ */
+static bool
+attach_to(BulkDelete *state, PointId point, PointId neighbour)
+{
+	int			max = GraphMaxLinks(state->reader->ix->meta.m, 0);
+	HnswLinkChange *change = palloc(sizeof(HnswLinkChange));
+
+	for (int attempt = 0; attempt < MAX_REPAIR_ATTEMPTS; attempt++)
+	{
+		change->point = neighbour;
+		hnsw_reader_node(state->reader, neighbour, &change->seen,
+						 &change->parts);
+		if (!HnswNodeIsLive(&change->seen.node))
+			return false;
+		change->nlinks = hnsw_reader_links(state->reader, neighbour,
+										   &change->seen, &change->parts, 0,
+										   change->links);
+		for (int i = 0; i < change->nlinks; i++)
+		{
+			if (change->links[i] == point)
+				return true;
+		}
+		if (change->nlinks >= max)
+			return false;
+		change->links[change->nlinks++] = point;
+		hnsw_writer_links(state->reader, change, 1);
+		if (change->done)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A point to which only dead points had links would be lost.  It gets one
+ * from one of those that it has links to itself.
+ */
+static void
+attach_lost_points(BulkDelete *state)
+{
+	PointId		entry = state->reader->ix->meta.entry_point;
+
+	for (PointId point = 0; point < state->npoints; point++)
+	{
+		HnswNodeCopy copy;
+		HnswNodeParts parts;
+		PointId		links[GRAPH_MAX_LINKS];
+		MemoryContext old;
+		int			n;
+
+		if (point == entry || !get_bit(state->live, point) ||
+			get_bit(state->linked, point))
+			continue;
+		old = MemoryContextSwitchTo(state->page_context);
+		hnsw_reader_node(state->reader, point, &copy, &parts);
+		n = HnswNodeIsLive(&copy.node) ?
+			hnsw_reader_links(state->reader, point, &copy, &parts, 0, links) : 0;
+		for (int i = 0; i < n; i++)
+		{
+			if (attach_to(state, point, links[i]))
+				break;
+		}
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(state->page_context);
+	}
+}
+
 /*-------------------------------------------------------------------------
  * Pass 3: points
  *-------------------------------------------------------------------------
@@ -474,6 +557,8 @@ init_bulk_delete(BulkDelete *state, Relation index)
 	state->dead = palloc_extended(bytes, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	state->old_dead = palloc_extended(bytes,
 									  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	state->linked = palloc_extended(bytes,
+									MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	state->highest = InvalidPointId;
 	state->highest_level = -1;
 	state->page_context = AllocSetContextCreate(CurrentMemoryContext,
@@ -513,6 +598,7 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	{
 		state.cache = hnsw_code_cache_create(state.reader);
 		repair_links(&state);
+		attach_lost_points(&state);
 		if (may_free && state.nold > 0)
 			free_points(&state);
 	}
