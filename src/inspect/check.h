@@ -112,14 +112,21 @@ extern bool check_point_exists(HnswCheck *check, PointId point);
 extern bool check_slot_exists(HnswCheck *check, uint32 slot);
 extern bool check_overflow_exists(HnswCheck *check, uint32 page_no);
 
+/* Level and flags of a point as its node has them now */
+extern uint8 check_current_info(HnswCheck *check, PointId point);
+
 /*
- * Complains unless a link from a point at a level leads somewhere: to another
- * point that is there at that level.  block is where the link is stored.  The
- * links of a dead point are not repaired, and may lead to points that have
- * been given back.
+ * Complains about a link from a point to itself or to one that does not exist;
+ * returns whether it leads to a point in use at that level.  That is a must
+ * for the links of live points: those of dead ones are not repaired any more,
+ * and those of free ones are left over.  block is where the link is stored.
  */
-extern void check_link(HnswCheck *check, BlockNumber block, PointId from,
+extern bool check_link(HnswCheck *check, BlockNumber block, PointId from,
 					   int level, PointId to);
+
+/* Complains about a link for which check_link gave false. */
+extern void check_bad_link(HnswCheck *check, BlockNumber block, PointId from,
+						   int level, PointId to);
 
 /* A stretch of bytes on a page, and whose it is */
 typedef struct PageBytes

@@ -179,7 +179,7 @@ links_malformed(NodeCheck *node, BlockNumber block, const uint8 *bytes,
 		PointId		before = InvalidPointId;
 
 		memcpy(&link, bytes + i * sizeof(PointId), sizeof(PointId));
-		check_link(node->check, block, node->point, 0, link);
+		(void) check_link(node->check, block, node->point, 0, link);
 		if (i > 0)
 			memcpy(&before, bytes + (i - 1) * sizeof(PointId),
 				   sizeof(PointId));
@@ -257,7 +257,11 @@ check_links(NodeCheck *node)
 					block, node->point, GraphMaxLinks(check->meta.m, 0),
 					nlinks);
 	for (int i = 0; i < nlinks; i++)
-		check_link(check, block, node->point, 0, links[i]);
+	{
+		if (!check_link(check, block, node->point, 0, links[i]) &&
+			HnswNodeIsLive(&node->copy.node))
+			check_bad_link(check, block, node->point, 0, links[i]);
+	}
 }
 
 /*-------------------------------------------------------------------------

@@ -167,9 +167,8 @@ check_overflow_exists(HnswCheck *check, uint32 page_no)
 	return page_no < hnsw_directory(&check->now, HNSW_REGION_OVERFLOW)->npages;
 }
 
-/* Level and flags of a point as its node has them now */
-static uint8
-current_info(HnswCheck *check, PointId point)
+uint8
+check_current_info(HnswCheck *check, PointId point)
 {
 	uint32		per_page = check->meta.nodes_per_page;
 	PGAlignedBlock page;
@@ -189,13 +188,7 @@ is_linkable(uint8 point, int level)
 	return (point & POINT_PRESENT) != 0 && (point & POINT_LEVEL_MASK) >= level;
 }
 
-static inline bool
-is_live(uint8 info)
-{
-	return (info & (HNSW_NODE_PRESENT | HNSW_NODE_DEAD)) == HNSW_NODE_PRESENT;
-}
-
-void
+bool
 check_link(HnswCheck *check, BlockNumber block, PointId from, int level,
 		   PointId to)
 {
@@ -213,20 +206,23 @@ check_link(HnswCheck *check, BlockNumber block, PointId from, int level,
 	/* what was learned from the nodes may be older than the link */
 	if (to < check->meta.npoints)
 		point = check->points[to];
-	if (!is_linkable(point, level))
-		point = current_info(check, to);
+	return is_linkable(point, level) ||
+		is_linkable(check_current_info(check, to), level);
+}
 
-	/* the links of a dead point are as they were */
-	if (!is_linkable(point, level) && !is_live(current_info(check, from)))
-		return;
+void
+check_bad_link(HnswCheck *check, BlockNumber block, PointId from, int level,
+			   PointId to)
+{
+	uint8		point = check_current_info(check, to);
+
 	if ((point & POINT_PRESENT) == 0)
 		check_fault(check, "has a link to a point that is not in use",
 					"Block %u, point %u, level %d: expected links to points in use, found %u.",
 					block, from, level, to);
-	if (!is_linkable(point, level))
-		check_fault(check, "has a link to a point that is not at its level",
-					"Block %u, point %u, level %d: expected links to points of level %d or higher, found %u of level %d.",
-					block, from, level, level, to, point & POINT_LEVEL_MASK);
+	check_fault(check, "has a link to a point that is not at its level",
+				"Block %u, point %u, level %d: expected links to points of level %d or higher, found %u of level %d.",
+				block, from, level, level, to, point & POINT_LEVEL_MASK);
 }
 
 static int
