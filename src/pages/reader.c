@@ -528,6 +528,8 @@ read_links_away(HnswReader *reader, PointId point,
 		HnswNodeParts now_parts;
 
 		hnsw_reader_node(reader, point, &now, &now_parts);
+		if (!HnswNodeIsPresent(&now.node))
+			return 0;
 		if (!ItemPointerIsValid(&now_parts.links_away))
 		{
 			memcpy(item, now_parts.links, now_parts.links_length);
