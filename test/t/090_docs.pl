@@ -60,7 +60,8 @@ sub row
 my $whole = sub { my ($name) = @_; qr/^\Q$name\E$/ };
 my $word = sub { my ($name) = @_; qr/^\Q$name\E(?:$|\()/ };
 
-all_named('types', $whole, members('pg_type', 'typname'));
+# From PostgreSQL 17 on array types are members, too
+all_named('types', $whole, grep { !/^_/ } members('pg_type', 'typname'));
 all_named('access methods', $whole, members('pg_am', 'amname'));
 all_named('functions', $word, members('pg_proc', 'proname'));
 all_named('operators', $whole, members('pg_operator', 'oprname'));
