@@ -361,17 +361,34 @@ sub release_build
 	return finish_sql($build);
 }
 
-# kill_server(NODE, PID): kill -9 of the postmaster and one of its backends.
-# The others notice by themselves.
+# The processes that a process has started
+sub children_of
+{
+	my ($parent) = @_;
+	my @children;
+
+	for my $file (glob '/proc/[0-9]*/stat')
+	{
+		open my $stat, '<', $file or next;
+		my $line = <$stat> // '';
+		push @children, $1 if $line =~ /^(\d+) \(.*\) \S $parent /s;
+	}
+	return @children;
+}
+
+# kill_server(NODE, PID): kill -9 of the postmaster and one of its backends,
+# and then of all others: most notice by themselves, but one that waits for a
+# lock that the backend had would wait for ever.
 sub kill_server
 {
 	my ($node, $backend) = @_;
 	my $postmaster = slurp_file($node->data_dir . '/postmaster.pid');
 
 	$postmaster =~ s/\n.*//s;
+	my @others = children_of($postmaster);
 	$node->kill9;
-	kill 'KILL', $backend;
-	for my $pid ($postmaster, $backend)
+	kill 'KILL', $backend, @others;
+	for my $pid ($postmaster, $backend, @others)
 	{
 		for (1 .. 10 * $patience)
 		{
