@@ -38,7 +38,8 @@ have_perl_module() {
 }
 
 # Prints the packages that are missing to build and run for PG_MAJOR.  The C
-# library's headers are only recommended by the compiler's package.
+# library's headers are only recommended by the compiler's package, and pgxs.mk
+# comes with the client's package, without the server's headers.
 missing_packages() {
   local dir=/usr/lib/postgresql/$PG_MAJOR
 
@@ -49,7 +50,7 @@ missing_packages() {
   have_perl_module IPC::Run || echo libipc-run-perl
   if [ -z "${PG_CONFIG:-}" ]; then
     [ -x "$dir/bin/postgres" ] || echo "postgresql-$PG_MAJOR"
-    [ -e "$dir/lib/pgxs/src/makefiles/pgxs.mk" ] ||
+    [ -e "/usr/include/postgresql/$PG_MAJOR/server/postgres.h" ] ||
       echo "postgresql-server-dev-$PG_MAJOR"
   fi
 }
