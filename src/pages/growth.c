@@ -1,0 +1,246 @@
+/*-------------------------------------------------------------------------
+ *
+ * growth.c
+ *	  Regions grow, and points get their numbers.
+ *
+ * src/pages/growth.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "pages/page_batch.h"
+#include "pages/writer_internal.h"
+#include "utils/rel.h"
+
+/* A region grows by this part of itself, faster when extents run short */
+#define GROWTH_DIVISOR		16
+#define GROWTH_DIVISOR_LATE 4
+#define LATE_EXTENTS		(HNSW_MAX_EXTENTS / 2)
+#define LAST_EXTENTS		(HNSW_MAX_EXTENTS - 16)
+
+
+/* The first block that no extent has */
+static BlockNumber
+end_of_extents(const HnswMetaPageData *meta)
+{
+	BlockNumber end = HNSW_META_BLOCK + 1;
+
+	for (int i = 0; i < HNSW_NUM_REGIONS; i++)
+	{
+		const HnswRegionDirectory *directory = &meta->regions[i];
+
+		for (uint32 j = 0; j < directory->nextents; j++)
+			end = Max(end, directory->extents[j].start +
+					  directory->extents[j].npages);
+	}
+	return end;
+}
+
+static uint32
+growth(const HnswRegionDirectory *directory)
+{
+	if (directory->nextents >= LAST_EXTENTS)
+		return directory->npages;
+	if (directory->nextents >= LATE_EXTENTS)
+		return directory->npages / GROWTH_DIVISOR_LATE;
+	return directory->npages / GROWTH_DIVISOR;
+}
+
+void
+hnsw_grow_region(HnswMetaPageData *meta, HnswRegionId region, uint32 needed,
+				 const char *index_name)
+{
+	HnswRegionDirectory *directory = &meta->regions[region - 1];
+	BlockNumber start;
+	uint32		npages;
+	HnswExtent *last;
+
+	if (directory->npages >= needed)
+		return;
+	start = end_of_extents(meta);
+	npages = Max(growth(directory), needed - directory->npages);
+	last = directory->nextents > 0 ?
+		&directory->extents[directory->nextents - 1] : NULL;
+	if (npages > MaxBlockNumber - start ||
+		(directory->nextents == HNSW_MAX_EXTENTS &&
+		 last->start + last->npages != start))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("index \"%s\" cannot grow any further", index_name),
+				 errhint("REINDEX may make it smaller.")));
+
+	if (last != NULL && last->start + last->npages == start)
+		last->npages += npages;
+	else
+	{
+		directory->extents[directory->nextents].start = start;
+		directory->extents[directory->nextents].npages = npages;
+		directory->nextents++;
+	}
+	directory->npages += npages;
+}
+
+/*
+ * Gives the regions what a point needs that has the upper slots below nslots.
+ * Returns the last block of it.
+ */
+static BlockNumber
+grow_for_point(const HnswIndex *ix, HnswMetaPageData *meta, PointId point,
+			   uint32 nslots, const char *index_name)
+{
+	uint32		needed[HNSW_NUM_REGIONS + 1] = {0};
+	BlockNumber last = HNSW_META_BLOCK;
+
+	needed[HNSW_REGION_CODES] = hnsw_record_pages(&ix->codes, point + 1);
+	needed[HNSW_REGION_REFINE] = hnsw_record_pages(&ix->refine, point + 1);
+	needed[HNSW_REGION_NODES] = point / meta->nodes_per_page + 1;
+	if (nslots > 0)
+		needed[HNSW_REGION_UPPER] = (nslots - 1) / ix->upper_per_page + 1;
+
+	for (int region = 1; region <= HNSW_NUM_REGIONS; region++)
+	{
+		if (needed[region] == 0)
+			continue;
+		hnsw_grow_region(meta, region, needed[region], index_name);
+		last = Max(last, hnsw_region_block(hnsw_directory(meta, region),
+										   needed[region] - 1));
+	}
+	return last;
+}
+
+/* What a free node says: its upper slot and the next one in its list */
+static bool
+read_free_node(Page page, int per_page, PointId point, int level,
+			   uint32 *slot, PointId *next)
+{
+	HnswNodeCopy copy;
+	HnswNodeParts parts;
+
+	if (!node_page_copy(page, per_page, point % per_page, &copy) ||
+		!HnswNodeIsFree(&copy.node) || HnswNodeLevel(&copy.node) != level ||
+		!node_parse(&copy, &parts) || parts.links_length != sizeof(PointId))
+		return false;
+	*slot = parts.upper_slot;
+	memcpy(next, parts.links, sizeof(PointId));
+	return true;
+}
+
+/*
+ * Takes the first free point of a level off its list; InvalidPointId when
+ * there is none.
+ */
+static PointId
+take_free_point(HnswReader *reader, int level, uint32 *slot)
+{
+	uint32		per_page = reader->ix->meta.nodes_per_page;
+	PointId		point;
+
+	while (PointIdIsValid(point = reader->ix->meta.free_points[level]))
+	{
+		PageBatch	batch;
+		HnswMetaPageData *meta;
+		PointId		next;
+		bool		taken;
+
+		page_batch_init(&batch, reader);
+		page_batch_add(&batch, HNSW_REGION_META, 0);
+		page_batch_add(&batch, HNSW_REGION_NODES, point / per_page);
+		page_batch_open(&batch);
+		meta = HnswPageGetMeta(page_batch_page(&batch, HNSW_REGION_META, 0));
+		taken = meta->free_points[level] == point;
+		if (taken)
+		{
+			if (!read_free_node(page_batch_page(&batch, HNSW_REGION_NODES,
+												point / per_page),
+								per_page, point, level, slot, &next))
+				ereport(ERROR,
+						(errcode(ERRCODE_INDEX_CORRUPTED),
+						 errmsg("index \"%s\" is corrupted at point %u",
+								RelationGetRelationName(reader->index),
+								point),
+						 errdetail("It is in the list of free points of level %d and is not free.",
+								   level),
+						 errhint("Please REINDEX it.")));
+			meta->free_points[level] = next;
+			page_batch_close(&batch);
+		}
+		else
+			page_batch_abort(&batch);
+		hnsw_index_refresh(reader->ix, reader->index);
+		if (taken)
+			return point;
+	}
+	return InvalidPointId;
+}
+
+/*
+ * Gives out an id in an open batch.  Returns InvalidPointId when that has to
+ * wait: for the file to have block *last, or for a node page that is not
+ * part of the batch.
+ */
+static PointId
+take_new_point(PageBatch *batch, int level, uint32 *slot, BlockNumber *last)
+{
+	HnswIndex  *ix = batch->reader->ix;
+	const char *index_name = RelationGetRelationName(batch->reader->index);
+	HnswMetaPageData *meta =
+		HnswPageGetMeta(page_batch_page(batch, HNSW_REGION_META, 0));
+	PointId		point = meta->npoints;
+
+	if (point >= InvalidPointId - 1 ||
+		meta->nslots > PG_UINT32_MAX - GRAPH_MAX_LEVEL)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("index \"%s\" cannot have more than %u points",
+						index_name, point)));
+	*last = grow_for_point(ix, meta, point, meta->nslots + level, index_name);
+	if (*last >= ix->file_blocks ||
+		(point % meta->nodes_per_page == 0 &&
+		 !page_batch_has(batch, HNSW_REGION_NODES,
+						 point / meta->nodes_per_page)))
+		return InvalidPointId;
+
+	*slot = meta->nslots;
+	meta->nslots += level;
+	meta->npoints++;
+	return point;
+}
+
+/*
+ * Whoever takes the first id of a node page writes the page in the same
+ * record, so that all ids have a node to look at.  The file is made long
+ * enough before: with a full disk ids must not run ahead of it.
+ */
+PointId
+hnsw_writer_allocate(HnswReader *reader, int level, uint32 *slot)
+{
+	HnswIndex  *ix = reader->ix;
+	PointId		point = take_free_point(reader, level, slot);
+
+	while (!PointIdIsValid(point))
+	{
+		uint32		node_page = ix->meta.npoints / ix->meta.nodes_per_page;
+		PageBatch	batch;
+		BlockNumber last;
+
+		CHECK_FOR_INTERRUPTS();
+		page_batch_init(&batch, reader);
+		page_batch_add(&batch, HNSW_REGION_META, 0);
+		if (ix->meta.npoints % ix->meta.nodes_per_page == 0 &&
+			node_page < hnsw_directory(&ix->meta, HNSW_REGION_NODES)->npages)
+			page_batch_add(&batch, HNSW_REGION_NODES, node_page);
+		page_batch_open(&batch);
+		point = take_new_point(&batch, level, slot, &last);
+		if (last < ix->file_blocks)
+			page_batch_close(&batch);
+		else
+		{
+			page_batch_abort(&batch);
+			hnsw_extend_file(reader, last);
+		}
+		hnsw_index_refresh(ix, reader->index);
+	}
+	return point;
+}

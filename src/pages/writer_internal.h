@@ -1,0 +1,43 @@
+/*-------------------------------------------------------------------------
+ *
+ * writer_internal.h
+ *	  What the sources that change an index share.
+ *
+ * src/pages/writer_internal.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HNSW_WRITER_INTERNAL_H
+#define HNSW_WRITER_INTERNAL_H
+
+#include "pages/page_batch.h"
+#include "pages/writer.h"
+
+/* Bytes behind a list that had to move, for the links to come */
+#define LIST_SLACK			8
+
+/*
+ * Gives a region blocks for at least needed pages.  That is a matter of the
+ * directory alone: the file gets longer when such a block is first written
+ * (see page_batch.c).  Directory and file are not in step after a crash,
+ * either, which is why the directory decides where an extent starts.
+ */
+extern void hnsw_grow_region(HnswMetaPageData *meta, HnswRegionId region,
+							 uint32 needed, const char *index_name);
+
+/*
+ * Stores an item.  Nothing refers to it yet, and should nothing ever do so, it
+ * is lost space.
+ */
+extern ItemPointerData hnsw_overflow_add(HnswReader *reader, const void *item,
+										 int length);
+
+/* Gives an item back that nothing refers to any more. */
+extern void hnsw_overflow_drop(HnswReader *reader,
+							   const ItemPointerData *where);
+
+/* In an open batch that has the node's page: is the node still like that? */
+extern bool hnsw_node_is_as_seen(PageBatch *batch, PointId point,
+								 const HnswNodeCopy *seen);
+
+#endif							/* HNSW_WRITER_INTERNAL_H */
