@@ -11,10 +11,14 @@
 use strict;
 use warnings;
 
+use FindBin qw($RealBin);
 use Getopt::Long qw(GetOptions);
 use List::Util qw(max min sum);
-use POSIX qw(WNOHANG strftime);
+use POSIX qw(WNOHANG);
 use Time::HiRes qw(sleep time);
+
+use lib $RealBin;
+use Bench;
 
 my %opt = (
 	'ef' => '10,20,40,60,80,100,120,160,200,320,400,600,800',
@@ -41,30 +45,19 @@ my %METRICS = (
 my @TARGETS = (0.90, 0.95, 0.99);
 my $NOISY_WAIT = 5;    # percent of a run the server waited for a CPU
 my $NOISY_SPREAD = 0.2;    # (max - min) / median of a run's QPS
-my $BIN = '/usr/lib/postgresql/17/bin';
 
-my $work = $opt{work} // die "bench/run calls this\n";
 my $metric = $METRICS{ $opt{metric} } // die "no metric $opt{metric}\n";
-my ($source, $data, $pgdata) = map { "$work/$_" } qw(source data pgdata);
-my $socket = "$work/socket";
-my $stamp = strftime('%Y%m%d-%H%M%S', localtime);
-my $results = "$work/results/$stamp";
-my $started = time;
-my $owner = $$;
-my $server_up = 0;
 my (@builds, @runs, @notes);
-
-$SIG{INT} = $SIG{TERM} = sub { die "interrupted\n" };
-END { stop_server() if $server_up && $$ == $owner }
 
 main();
 
 sub main
 {
+	bench_init(%opt);
+
 	my @contenders = contenders();
 	my @sets = data_sets();
 
-	mkdir $results or die "$results: $!\n";
 	compile_clients();
 	install_extension() if grep { $_->{name} eq 'vector_hnsw' } @contenders;
 	if (grep { $_->{db} } @contenders)
@@ -76,7 +69,7 @@ sub main
 	{
 		build_set($_, $set) for grep { !$_->{of} } @contenders;
 	}
-	psql('postgres', 'CHECKPOINT') if $server_up;
+	psql('postgres', 'CHECKPOINT') if grep { $_->{db} } @contenders;
 	for my $set (@sets)
 	{
 		measure_set($set, $_, @contenders) for split /,/, $opt{clients};
@@ -118,187 +111,21 @@ sub contenders
 	return @list;
 }
 
-# The data sets asked for, or all whose three files are there.
-sub data_sets
-{
-	my @names = split /,/, $opt{sets} // '';
-	my @sets;
-
-	if (!@names)
-	{
-		@names = sort map { m{/([^/]+)_base\.[bf]vecs$} ? $1 : () }
-		  glob("$data/*_base.?vecs");
-	}
-	for my $name (@names)
-	{
-		die "a set name has only letters, digits and _: $name\n"
-		  if $name !~ /^\w+$/;
-		my ($base) = glob("$data/${name}_base.[bf]vecs");
-		my ($query) = glob("$data/${name}_query.[bf]vecs");
-		my $truth = "$data/${name}_groundtruth.ivecs";
-		my $head;
-
-		die "no ${name}_base, _query and _groundtruth files in the data "
-		  . "directory\n"
-		  if !$base || !$query || !-e $base || !-e $query || !-e $truth;
-		open my $f, '<:raw', $base or die "$base: $!\n";
-		read($f, $head, 4) == 4 or die "$base: empty\n";
-		close $f;
-		my $dim = unpack 'l<', $head;
-		my $record = 4 + $dim * ($base =~ /bvecs$/ ? 1 : 4);
-		my $rows = (-s $base) / $record;
-		$rows = min($rows, $opt{rows}) if $opt{rows};
-		push @sets,
-		  {
-			name => $name,
-			base => $base,
-			query => $query,
-			truth => $truth,
-			dim => $dim,
-			rows => $rows };
-	}
-	die "no data sets\n" if !@sets;
-	return @sets;
-}
-
-sub say_progress
-{
-	my ($text) = @_;
-	my $t = time - $started;
-
-	printf STDERR "[%3d:%02d] %s\n", $t / 60, $t % 60, $text;
-	return;
-}
-
-sub run_logged
-{
-	my ($log, @command) = @_;
-	my $pid = fork // die "fork: $!\n";
-
-	if (!$pid)
-	{
-		open STDOUT, '>>', $log or die "$log: $!\n";
-		open STDERR, '>&', \*STDOUT or die "$log: $!\n";
-		exec @command or die "$command[0]: $!\n";
-	}
-	waitpid $pid, 0;
-	die "failed: @command, see " . ($log =~ s{^\Q$work\E/}{}r) . "\n" if $?;
-	return;
-}
-
 sub compile_clients
 {
+	compile_client('query_bench', 'query_bench.c', 'vecs.c');
+	compile_client('load_vectors', 'load_vectors.c', 'vecs.c');
+	return if !$opt{'with-hnswlib'} && ($opt{only} // '') ne 'hnswlib';
+
 	my $log = "$results/compile.log";
 	my $dir = "$source/bench";
-	my @c = ('gcc', '-O2', '-I/usr/include/postgresql');
 
-	mkdir "$work/bin";
-	run_logged($log, @c, '-o', "$work/bin/query_bench",
-		"$dir/query_bench.c", "$dir/vecs.c", '-lpq', '-lpthread');
-	run_logged($log, @c, '-o', "$work/bin/load_vectors",
-		"$dir/load_vectors.c", "$dir/vecs.c", '-lpq');
-	return if !$opt{'with-hnswlib'} && ($opt{only} // '') ne 'hnswlib';
 	run_logged($log, 'gcc', '-O2', '-c', '-o', "$work/bin/vecs.o",
 		"$dir/vecs.c");
 	run_logged(
 		$log, 'g++', '-O3', '-march=native', '-o', "$work/bin/hnswlib_bench",
 		"$dir/hnswlib_bench.cpp", "$work/bin/vecs.o", '-lpthread');
 	return;
-}
-
-sub install_extension
-{
-	my $log = "$results/install.log";
-	my @make = ('make', '-s', '-C', $source,
-		"PG_CONFIG=$BIN/pg_config", 'with_llvm=no');
-
-	die "vector_hnsw has no Makefile yet; use --only pgvector\n"
-	  if !-e "$source/Makefile";
-	say_progress('building and installing vector_hnsw');
-	run_logged($log, @make, '-j2');
-	run_logged($log, @make, 'install');
-	return;
-}
-
-sub as_postgres
-{
-	return ('runuser', '-u', 'postgres', '--', @_);
-}
-
-sub start_server
-{
-	my $log = "$results/server.log";
-	my $conf = "$pgdata/bench.conf";
-
-	chmod 0755, $work;
-	chmod 0777, $results;
-	run_logged($log, 'rm', '-rf', $pgdata) if !$opt{reuse};
-	mkdir $_ for $pgdata, $socket;
-	run_logged($log, 'chown', 'postgres:', $pgdata, $socket);
-	if (!-e "$pgdata/PG_VERSION")
-	{
-		say_progress('making a cluster');
-		run_logged($log,
-			as_postgres("$BIN/initdb", '-D', $pgdata, '-A', 'trust',
-				'--locale=C', '-E', 'UTF8', '-N'));
-		open my $f, '>>', "$pgdata/postgresql.conf" or die "$!\n";
-		print $f "include 'bench.conf'\n";
-		close $f;
-	}
-	open my $f, '>', $conf or die "$conf: $!\n";
-	print $f <<"CONF";
-listen_addresses = ''
-unix_socket_directories = '$socket'
-shared_buffers = $opt{'shared-buffers'}
-autovacuum = off
-jit = off
-max_parallel_workers_per_gather = 0
-max_wal_size = 16GB
-checkpoint_timeout = 1h
-CONF
-	close $f;
-	unlink "$pgdata/postmaster.pid";
-	run_logged($log,
-		as_postgres("$BIN/pg_ctl", '-D', $pgdata, '-w', '-l',
-			"$pgdata/server.log", 'start'));
-	$server_up = 1;
-	return;
-}
-
-sub stop_server
-{
-	local $? = $?;
-	system(as_postgres("$BIN/pg_ctl", '-s', '-D', $pgdata, '-m', 'fast',
-			'stop'));
-	$server_up = 0;
-	return;
-}
-
-sub conninfo
-{
-	my ($db) = @_;
-
-	return "host=$socket dbname=$db user=postgres";
-}
-
-sub psql_command
-{
-	my ($db, @sql) = @_;
-
-	return ("$BIN/psql", '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d',
-		conninfo($db), map { ('-c', $_) } @sql);
-}
-
-# Run SQL commands; returns what they print.
-sub psql
-{
-	my ($db, @sql) = @_;
-
-	open my $f, '-|', psql_command($db, @sql) or die "psql: $!\n";
-	my $out = do { local $/ = undef; <$f> } // '';
-	close $f or die "psql failed: @sql\n";
-	chomp $out;
-	return $out;
 }
 
 # A database with the contender's extension and the account of its builds.
@@ -474,16 +301,6 @@ sub shm_bytes
 	return sum(0, map { 512 * ((stat $_)[12] // 0) } glob '/dev/shm/*');
 }
 
-sub slurp
-{
-	my ($path) = @_;
-
-	open my $f, '<', $path or return '';
-	my $text = do { local $/ = undef; <$f> } // '';
-	close $f;
-	return $text;
-}
-
 sub build_hnswlib
 {
 	my ($c, $set) = @_;
@@ -582,16 +399,6 @@ sub measure_once
 	return;
 }
 
-sub median
-{
-	my @sorted = sort { $a <=> $b } @_;
-	my $n = @sorted;
-
-	return $n % 2
-	  ? $sorted[ $n / 2 ]
-	  : ($sorted[ $n / 2 - 1 ] + $sorted[ $n / 2 ]) / 2;
-}
-
 # Medians over the rounds of one contender, as points by rising ef.
 sub curve
 {
@@ -655,10 +462,9 @@ sub value_at
 sub report
 {
 	my ($sets, $contenders) = @_;
-	my $md = "$results/summary.md";
 
 	write_csv();
-	open my $f, '>', $md or die "$md: $!\n";
+	open my $f, '>', "$results/summary.md" or die "summary.md: $!\n";
 	report_head($f, $contenders);
 	for my $set (@$sets)
 	{
@@ -673,12 +479,7 @@ sub report
 		}
 	}
 	close $f;
-	unlink "$work/results/latest";
-	symlink $stamp, "$work/results/latest";
-	run_logged("$results/compile.log", 'chmod', '-R', 'a+rX', $results);
-	chmod 0755, $results;
-	print slurp($md);
-	say_progress("tables and CSV are in results/$stamp");
+	publish_results();
 	return;
 }
 
@@ -710,28 +511,13 @@ sub write_csv
 sub report_head
 {
 	my ($f, $contenders) = @_;
-	my ($cpu) = slurp('/proc/cpuinfo') =~ /^model name\s*:\s*(.*)$/m;
-	my ($memory) = slurp('/proc/meminfo') =~ /^MemTotal:\s+(\d+)/m;
-	my $cpus = () = slurp('/proc/cpuinfo') =~ /^processor\s*:/mg;
+	my @servers = grep { $_->{db} && !$_->{of} } @$contenders;
 
-	print $f "# Benchmark of $stamp\n\n";
-	printf $f "- Machine: %s, %d CPUs, %.0f GB; load average at the end %s\n",
-	  $cpu // 'unknown CPU', $cpus, $memory / 2**20,
-	  (split ' ', slurp('/proc/loadavg'))[1];
-	if ($server_up)
-	{
-		printf $f "- PostgreSQL %s, shared_buffers %s,"
-		  . " maintenance_work_mem %s; one prepared statement, binary"
-		  . " parameter and results, Unix socket; enable_seqscan = off\n",
-		  psql('postgres', 'SHOW server_version'), $opt{'shared-buffers'},
-		  $opt{'maintenance-work-mem'};
-		for my $c (grep { $_->{db} && !$_->{of} } @$contenders)
-		{
-			printf $f "- %s %s\n", $c->{name},
-			  psql($c->{db}, 'SELECT extversion FROM pg_extension'
-				  . " WHERE extname = '$c->{extension}'");
-		}
-	}
+	print $f "# Benchmark of $stamp\n\n", machine_line();
+	print $f server_line(@servers),
+	  '- One prepared statement, binary parameter and results, Unix socket;'
+	  . " enable_seqscan = off\n"
+	  if @servers;
 	print $f "- hnswlib: float32, compiled with -O3 -march=native\n"
 	  if grep { $_->{name} eq 'hnswlib' } @$contenders;
 	print $f "- All: m 16, ef_construction 64, k $opt{k};"
