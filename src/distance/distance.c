@@ -11,6 +11,10 @@
 
 #include "distance/kernels.h"
 
+#ifdef HNSW_KERNELS_X86
+#include <cpuid.h>
+#endif
+
 #if defined(HNSW_KERNELS_NEON_DOT) && defined(__linux__)
 #include <sys/auxv.h>
 
@@ -30,6 +34,18 @@ const DistanceKernels *distance_kernels = &distance_kernels_portable;
 
 #ifdef HNSW_KERNELS_X86
 
+/* Not every compiler's __builtin_cpu_supports() knows this one. */
+static bool
+cpu_has_f16c(void)
+{
+	unsigned int eax,
+				ebx,
+				ecx,
+				edx;
+
+	return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C) != 0;
+}
+
 /*
  * __builtin_cpu_supports() answers for the CPU and the operating system
  * together: it says no when the wide registers are not saved on a context
@@ -40,6 +56,7 @@ cpu_has_avx2(void)
 {
 	return __builtin_cpu_supports("avx2") &&
 		__builtin_cpu_supports("fma") &&
+		cpu_has_f16c() &&
 		__builtin_cpu_supports("popcnt");
 }
 

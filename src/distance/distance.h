@@ -10,13 +10,14 @@
  * infinity in the float kernels and cannot happen in the integer ones for the
  * lengths this extension allows (at most 64000 elements).
  *
- * The integer kernels and hadamard_f32 give the same bits in every set, so
- * that codes written under one CPU mean the same under another (NaNs keep no
- * particular payload).  The float sums differ between sets in rounding only:
- * with t the sum of the magnitudes of the n exact terms, a result is within
- * (n / 8 + 16) * 2^-24 * t of the exact sum, as long as nothing overflows and
- * n times the smallest normal number is small against t.  For l1_f32_u8 the
- * magnitude of a term is |query| + |low| + |step * code|.
+ * The integer kernels, hadamard_f32 and the conversions give the same bits in
+ * every set, so that codes written under one CPU mean the same under another
+ * (NaNs keep no particular payload).  The float sums differ between sets in
+ * rounding only: with t the sum of the magnitudes of the n exact terms, a
+ * result is within (n / 8 + 16) * 2^-24 * t of the exact sum, as long as
+ * nothing overflows and n times the smallest normal number is small against
+ * t.  For l1_f32_u8 the magnitude of a term is |query| + |low| +
+ * |step * code|.
  *
  * src/distance/distance.h
  *
@@ -24,6 +25,15 @@
  */
 #ifndef HNSW_DISTANCE_H
 #define HNSW_DISTANCE_H
+
+#include "distance/half.h"
+
+/* What the arrays of a float kernel hold */
+typedef enum ElementKind
+{
+	ELEMENT_F32,
+	ELEMENT_F16
+} ElementKind;
 
 /* Dot product and both squared norms, computed in one pass over the data. */
 typedef struct CosineParts
@@ -43,6 +53,16 @@ typedef struct DistanceKernels
 	float		(*inner_product_f32) (const float *a, const float *b, int n);
 	float		(*l1_f32) (const float *a, const float *b, int n);
 	CosineParts (*cosine_f32) (const float *a, const float *b, int n);
+
+	/* the same of half-precision arrays, also accumulated in float32 */
+	float		(*l2_squared_f16) (const Half *a, const Half *b, int n);
+	float		(*inner_product_f16) (const Half *a, const Half *b, int n);
+	float		(*l1_f16) (const Half *a, const Half *b, int n);
+	CosineParts (*cosine_f16) (const Half *a, const Half *b, int n);
+
+	/* n elements converted; exact, and rounded to the nearest even */
+	void		(*f32_from_f16) (float *to, const Half *from, int n);
+	void		(*f16_from_f32) (Half *to, const float *from, int n);
 
 	/*
 	 * In-place unnormalized Walsh-Hadamard transform of 2^log2n elements

@@ -19,6 +19,8 @@
 #ifndef HNSW_KERNELS_H
 #define HNSW_KERNELS_H
 
+#include <math.h>
+
 #include "distance/distance.h"
 
 #if defined(__x86_64__) && (defined(__clang__) || defined(__GNUC__))
@@ -51,6 +53,50 @@ typedef enum TermKind
 	TERM_PRODUCT,
 	TERM_ABSOLUTE_DIFFERENCE
 } TermKind;
+
+static pg_attribute_always_inline float
+term(float a, float b, TermKind kind)
+{
+	if (kind == TERM_PRODUCT)
+		return a * b;
+	if (kind == TERM_ABSOLUTE_DIFFERENCE)
+		return fabsf(a - b);
+	return (a - b) * (a - b);
+}
+
+static pg_attribute_always_inline float
+load_element(const void *array, int i, ElementKind element)
+{
+	if (element == ELEMENT_F16)
+		return half_to_float(((const Half *) array)[i]);
+	return ((const float *) array)[i];
+}
+
+/*
+ * Defines the float kernels of one kind of element by a set's sum_terms() and
+ * sum_cosine(); target is the attribute that names instruction sets.
+ */
+#define FLOAT_KERNELS(target, suffix, type, element) \
+static target float \
+l2_squared_##suffix(const type *a, const type *b, int n) \
+{ \
+	return sum_terms(a, b, n, TERM_SQUARED_DIFFERENCE, element); \
+} \
+static target float \
+inner_product_##suffix(const type *a, const type *b, int n) \
+{ \
+	return sum_terms(a, b, n, TERM_PRODUCT, element); \
+} \
+static target float \
+l1_##suffix(const type *a, const type *b, int n) \
+{ \
+	return sum_terms(a, b, n, TERM_ABSOLUTE_DIFFERENCE, element); \
+} \
+static target CosineParts \
+cosine_##suffix(const type *a, const type *b, int n) \
+{ \
+	return sum_cosine(a, b, n, element); \
+}
 
 /* How a bit kernel joins its two inputs before it counts */
 typedef enum BitOperation

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * kernels_avx2.c
- *	  Distance kernels for x86-64 CPUs with AVX2 and FMA.
+ *	  Distance kernels for x86-64 CPUs with AVX2, FMA and F16C.
  *
  * No load touches a byte outside the arguments.  Float tails use masked
  * loads, which do not fault on lanes that are masked out.  Byte tails of
@@ -20,7 +20,7 @@
 
 #include <immintrin.h>
 
-#define AVX2 __attribute__((target("avx2,fma,popcnt")))
+#define AVX2 __attribute__((target("avx2,fma,f16c,popcnt")))
 
 /* float lanes and bytes in a register */
 #define LANES 8
@@ -101,13 +101,51 @@ add_term(__m256 sum, __m256 a, __m256 b, TermKind kind)
 }
 
 static pg_attribute_always_inline AVX2 __m256
-add_term_at(__m256 sum, const float *a, const float *b, TermKind kind)
+load_lanes(const void *array, int i, ElementKind element)
 {
-	return add_term(sum, _mm256_loadu_ps(a), _mm256_loadu_ps(b), kind);
+	const Half *halves = (const Half *) array + i;
+
+	if (element == ELEMENT_F16)
+		return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *) halves));
+	return _mm256_loadu_ps((const float *) array + i);
+}
+
+static inline AVX2 __m128i
+load_half_tail(const Half *array, int n, int count)
+{
+	Half		all[LANES] = {0};
+	const void *mask = last_bytes + BYTES / 2 + count * sizeof(Half);
+
+	if (n >= LANES)
+		return _mm_and_si128(_mm_loadu_si128((const __m128i *)
+											 (array + n - LANES)),
+							 _mm_loadu_si128((const __m128i *) mask));
+
+	memcpy(all, array, n * sizeof(Half));
+	return _mm_loadu_si128((const __m128i *) all);
+}
+
+/* The last count of n elements, count < LANES, and zeros about them */
+static pg_attribute_always_inline AVX2 __m256
+load_tail(const void *array, int n, int count, ElementKind element)
+{
+	if (element == ELEMENT_F16)
+		return _mm256_cvtph_ps(load_half_tail(array, n, count));
+	return _mm256_maskload_ps((const float *) array + n - count,
+							  first_lanes_mask(count));
+}
+
+static pg_attribute_always_inline AVX2 __m256
+add_term_at(__m256 sum, const void *a, const void *b, int i, TermKind kind,
+			ElementKind element)
+{
+	return add_term(sum, load_lanes(a, i, element), load_lanes(b, i, element),
+					kind);
 }
 
 static pg_attribute_always_inline AVX2 float
-sum_terms(const float *a, const float *b, int n, TermKind kind)
+sum_terms(const void *a, const void *b, int n, TermKind kind,
+		  ElementKind element)
 {
 	__m256		sum0 = _mm256_setzero_ps();
 	__m256		sum1 = sum0;
@@ -117,41 +155,19 @@ sum_terms(const float *a, const float *b, int n, TermKind kind)
 
 	for (i = 0; i + 4 * LANES <= n; i += 4 * LANES)
 	{
-		sum0 = add_term_at(sum0, a + i, b + i, kind);
-		sum1 = add_term_at(sum1, a + i + LANES, b + i + LANES, kind);
-		sum2 = add_term_at(sum2, a + i + 2 * LANES, b + i + 2 * LANES, kind);
-		sum3 = add_term_at(sum3, a + i + 3 * LANES, b + i + 3 * LANES, kind);
+		sum0 = add_term_at(sum0, a, b, i, kind, element);
+		sum1 = add_term_at(sum1, a, b, i + LANES, kind, element);
+		sum2 = add_term_at(sum2, a, b, i + 2 * LANES, kind, element);
+		sum3 = add_term_at(sum3, a, b, i + 3 * LANES, kind, element);
 	}
 	for (; i + LANES <= n; i += LANES)
-		sum0 = add_term_at(sum0, a + i, b + i, kind);
+		sum0 = add_term_at(sum0, a, b, i, kind, element);
 	if (i < n)
-	{
-		__m256i		mask = first_lanes_mask(n - i);
-
-		sum1 = add_term(sum1, _mm256_maskload_ps(a + i, mask),
-						_mm256_maskload_ps(b + i, mask), kind);
-	}
+		sum1 = add_term(sum1, load_tail(a, n, n - i, element),
+						load_tail(b, n, n - i, element), kind);
 
 	return fold_f32(_mm256_add_ps(_mm256_add_ps(sum0, sum1),
 								  _mm256_add_ps(sum2, sum3)));
-}
-
-static AVX2 float
-l2_squared_f32(const float *a, const float *b, int n)
-{
-	return sum_terms(a, b, n, TERM_SQUARED_DIFFERENCE);
-}
-
-static AVX2 float
-inner_product_f32(const float *a, const float *b, int n)
-{
-	return sum_terms(a, b, n, TERM_PRODUCT);
-}
-
-static AVX2 float
-l1_f32(const float *a, const float *b, int n)
-{
-	return sum_terms(a, b, n, TERM_ABSOLUTE_DIFFERENCE);
 }
 
 typedef struct CosineSums
@@ -169,8 +185,8 @@ add_cosine(CosineSums *sums, __m256 a, __m256 b)
 	sums->norm_b = _mm256_fmadd_ps(b, b, sums->norm_b);
 }
 
-static AVX2 CosineParts
-cosine_f32(const float *a, const float *b, int n)
+static pg_attribute_always_inline AVX2 CosineParts
+sum_cosine(const void *a, const void *b, int n, ElementKind element)
 {
 	__m256		zero = _mm256_setzero_ps();
 	CosineSums	even = {zero, zero, zero};
@@ -180,22 +196,64 @@ cosine_f32(const float *a, const float *b, int n)
 
 	for (i = 0; i + 2 * LANES <= n; i += 2 * LANES)
 	{
-		add_cosine(&even, _mm256_loadu_ps(a + i), _mm256_loadu_ps(b + i));
-		add_cosine(&odd, _mm256_loadu_ps(a + i + LANES),
-				   _mm256_loadu_ps(b + i + LANES));
+		add_cosine(&even, load_lanes(a, i, element),
+				   load_lanes(b, i, element));
+		add_cosine(&odd, load_lanes(a, i + LANES, element),
+				   load_lanes(b, i + LANES, element));
 	}
-	for (; i < n; i += LANES)
+	if (i + LANES <= n)
 	{
-		__m256i		mask = first_lanes_mask(Min(n - i, LANES));
-
-		add_cosine(&even, _mm256_maskload_ps(a + i, mask),
-				   _mm256_maskload_ps(b + i, mask));
+		add_cosine(&even, load_lanes(a, i, element),
+				   load_lanes(b, i, element));
+		i += LANES;
 	}
+	if (i < n)
+		add_cosine(&odd, load_tail(a, n, n - i, element),
+				   load_tail(b, n, n - i, element));
 
 	parts.dot = fold_f32(_mm256_add_ps(even.dot, odd.dot));
 	parts.norm_a = fold_f32(_mm256_add_ps(even.norm_a, odd.norm_a));
 	parts.norm_b = fold_f32(_mm256_add_ps(even.norm_b, odd.norm_b));
 	return parts;
+}
+
+FLOAT_KERNELS(AVX2, f32, float, ELEMENT_F32)
+FLOAT_KERNELS(AVX2, f16, Half, ELEMENT_F16)
+
+static inline AVX2 void
+store_halves(Half *to, __m256 values)
+{
+	_mm_storeu_si128((__m128i *) to,
+					 _mm256_cvtps_ph(values, _MM_FROUND_TO_NEAREST_INT));
+}
+
+/* What does not fill a register is done with some of what came before. */
+static AVX2 void
+f32_from_f16(float *to, const Half *from, int n)
+{
+	if (n < LANES)
+	{
+		distance_kernels_portable.f32_from_f16(to, from, n);
+		return;
+	}
+
+	for (int i = 0; i + LANES <= n; i += LANES)
+		_mm256_storeu_ps(to + i, load_lanes(from, i, ELEMENT_F16));
+	_mm256_storeu_ps(to + n - LANES, load_lanes(from, n - LANES, ELEMENT_F16));
+}
+
+static AVX2 void
+f16_from_f32(Half *to, const float *from, int n)
+{
+	if (n < LANES)
+	{
+		distance_kernels_portable.f16_from_f32(to, from, n);
+		return;
+	}
+
+	for (int i = 0; i + LANES <= n; i += LANES)
+		store_halves(to + i, _mm256_loadu_ps(from + i));
+	store_halves(to + n - LANES, _mm256_loadu_ps(from + n - LANES));
 }
 
 /*
@@ -592,6 +650,12 @@ const DistanceKernels distance_kernels_avx2 = {
 	.inner_product_f32 = inner_product_f32,
 	.l1_f32 = l1_f32,
 	.cosine_f32 = cosine_f32,
+	.l2_squared_f16 = l2_squared_f16,
+	.inner_product_f16 = inner_product_f16,
+	.l1_f16 = l1_f16,
+	.cosine_f16 = cosine_f16,
+	.f32_from_f16 = f32_from_f16,
+	.f16_from_f32 = f16_from_f32,
 	.hadamard_f32 = hadamard_f32,
 	.dot_u8_s8 = dot_u8_s8,
 	.dot_u4_s8 = dot_u4_s8,

@@ -22,7 +22,7 @@
 #include <immintrin.h>
 
 #define AVX512_FEATURES \
-	"avx2,fma,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"
+	"avx2,fma,f16c,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"
 #define AVX512 __attribute__((target(AVX512_FEATURES)))
 #define AVX512_POPCNT \
 	__attribute__((target(AVX512_FEATURES ",avx512vpopcntdq")))
@@ -72,13 +72,38 @@ add_term(__m512 sum, __m512 a, __m512 b, TermKind kind)
 }
 
 static pg_attribute_always_inline AVX512 __m512
-add_term_at(__m512 sum, const float *a, const float *b, TermKind kind)
+load_lanes(const void *array, int i, ElementKind element)
 {
-	return add_term(sum, _mm512_loadu_ps(a), _mm512_loadu_ps(b), kind);
+	const Half *halves = (const Half *) array + i;
+
+	if (element == ELEMENT_F16)
+		return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) halves));
+	return _mm512_loadu_ps((const float *) array + i);
+}
+
+/* The elements from i to n, less than LANES of them, and zeros after them */
+static pg_attribute_always_inline AVX512 __m512
+load_tail(const void *array, int i, int n, ElementKind element)
+{
+	__mmask16	mask = first_lanes(n - i);
+	const Half *halves = (const Half *) array + i;
+
+	if (element == ELEMENT_F16)
+		return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, halves));
+	return _mm512_maskz_loadu_ps(mask, (const float *) array + i);
+}
+
+static pg_attribute_always_inline AVX512 __m512
+add_term_at(__m512 sum, const void *a, const void *b, int i, TermKind kind,
+			ElementKind element)
+{
+	return add_term(sum, load_lanes(a, i, element), load_lanes(b, i, element),
+					kind);
 }
 
 static pg_attribute_always_inline AVX512 float
-sum_terms(const float *a, const float *b, int n, TermKind kind)
+sum_terms(const void *a, const void *b, int n, TermKind kind,
+		  ElementKind element)
 {
 	__m512		sum0 = _mm512_setzero_ps();
 	__m512		sum1 = sum0;
@@ -88,41 +113,19 @@ sum_terms(const float *a, const float *b, int n, TermKind kind)
 
 	for (i = 0; i + 4 * LANES <= n; i += 4 * LANES)
 	{
-		sum0 = add_term_at(sum0, a + i, b + i, kind);
-		sum1 = add_term_at(sum1, a + i + LANES, b + i + LANES, kind);
-		sum2 = add_term_at(sum2, a + i + 2 * LANES, b + i + 2 * LANES, kind);
-		sum3 = add_term_at(sum3, a + i + 3 * LANES, b + i + 3 * LANES, kind);
+		sum0 = add_term_at(sum0, a, b, i, kind, element);
+		sum1 = add_term_at(sum1, a, b, i + LANES, kind, element);
+		sum2 = add_term_at(sum2, a, b, i + 2 * LANES, kind, element);
+		sum3 = add_term_at(sum3, a, b, i + 3 * LANES, kind, element);
 	}
 	for (; i + LANES <= n; i += LANES)
-		sum0 = add_term_at(sum0, a + i, b + i, kind);
+		sum0 = add_term_at(sum0, a, b, i, kind, element);
 	if (i < n)
-	{
-		__mmask16	mask = first_lanes(n - i);
-
-		sum1 = add_term(sum1, _mm512_maskz_loadu_ps(mask, a + i),
-						_mm512_maskz_loadu_ps(mask, b + i), kind);
-	}
+		sum1 = add_term(sum1, load_tail(a, i, n, element),
+						load_tail(b, i, n, element), kind);
 
 	return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sum0, sum1),
 											  _mm512_add_ps(sum2, sum3)));
-}
-
-static AVX512 float
-l2_squared_f32(const float *a, const float *b, int n)
-{
-	return sum_terms(a, b, n, TERM_SQUARED_DIFFERENCE);
-}
-
-static AVX512 float
-inner_product_f32(const float *a, const float *b, int n)
-{
-	return sum_terms(a, b, n, TERM_PRODUCT);
-}
-
-static AVX512 float
-l1_f32(const float *a, const float *b, int n)
-{
-	return sum_terms(a, b, n, TERM_ABSOLUTE_DIFFERENCE);
 }
 
 typedef struct CosineSums
@@ -140,8 +143,8 @@ add_cosine(CosineSums *sums, __m512 a, __m512 b)
 	sums->norm_b = _mm512_fmadd_ps(b, b, sums->norm_b);
 }
 
-static AVX512 CosineParts
-cosine_f32(const float *a, const float *b, int n)
+static pg_attribute_always_inline AVX512 CosineParts
+sum_cosine(const void *a, const void *b, int n, ElementKind element)
 {
 	__m512		zero = _mm512_setzero_ps();
 	CosineSums	even = {zero, zero, zero};
@@ -151,22 +154,20 @@ cosine_f32(const float *a, const float *b, int n)
 
 	for (i = 0; i + 2 * LANES <= n; i += 2 * LANES)
 	{
-		add_cosine(&even, _mm512_loadu_ps(a + i), _mm512_loadu_ps(b + i));
-		add_cosine(&odd, _mm512_loadu_ps(a + i + LANES),
-				   _mm512_loadu_ps(b + i + LANES));
+		add_cosine(&even, load_lanes(a, i, element),
+				   load_lanes(b, i, element));
+		add_cosine(&odd, load_lanes(a, i + LANES, element),
+				   load_lanes(b, i + LANES, element));
 	}
 	if (i + LANES <= n)
 	{
-		add_cosine(&even, _mm512_loadu_ps(a + i), _mm512_loadu_ps(b + i));
+		add_cosine(&even, load_lanes(a, i, element),
+				   load_lanes(b, i, element));
 		i += LANES;
 	}
 	if (i < n)
-	{
-		__mmask16	mask = first_lanes(n - i);
-
-		add_cosine(&odd, _mm512_maskz_loadu_ps(mask, a + i),
-				   _mm512_maskz_loadu_ps(mask, b + i));
-	}
+		add_cosine(&odd, load_tail(a, i, n, element),
+				   load_tail(b, i, n, element));
 
 	parts.dot = _mm512_reduce_add_ps(_mm512_add_ps(even.dot, odd.dot));
 	parts.norm_a = _mm512_reduce_add_ps(_mm512_add_ps(even.norm_a,
@@ -174,6 +175,42 @@ cosine_f32(const float *a, const float *b, int n)
 	parts.norm_b = _mm512_reduce_add_ps(_mm512_add_ps(even.norm_b,
 													  odd.norm_b));
 	return parts;
+}
+
+FLOAT_KERNELS(AVX512, f32, float, ELEMENT_F32)
+FLOAT_KERNELS(AVX512, f16, Half, ELEMENT_F16)
+
+static AVX512 void
+f32_from_f16(float *to, const Half *from, int n)
+{
+	int			i;
+
+	for (i = 0; i + LANES <= n; i += LANES)
+		_mm512_storeu_ps(to + i, load_lanes(from, i, ELEMENT_F16));
+	if (i < n)
+		_mm512_mask_storeu_ps(to + i, first_lanes(n - i),
+							  load_tail(from, i, n, ELEMENT_F16));
+}
+
+static inline AVX512 __m256i
+round_to_halves(__m512 values)
+{
+	return _mm512_cvtps_ph(values,
+						   _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+static AVX512 void
+f16_from_f32(Half *to, const float *from, int n)
+{
+	int			i;
+
+	for (i = 0; i + LANES <= n; i += LANES)
+		_mm256_storeu_si256((__m256i *) (to + i),
+							round_to_halves(_mm512_loadu_ps(from + i)));
+	if (i < n)
+		_mm256_mask_storeu_epi16(to + i, first_lanes(n - i),
+								 round_to_halves(load_tail(from, i, n,
+														   ELEMENT_F32)));
 }
 
 /*
@@ -566,6 +603,12 @@ const DistanceKernels distance_kernels_avx512 = {
 	.inner_product_f32 = inner_product_f32,
 	.l1_f32 = l1_f32,
 	.cosine_f32 = cosine_f32,
+	.l2_squared_f16 = l2_squared_f16,
+	.inner_product_f16 = inner_product_f16,
+	.l1_f16 = l1_f16,
+	.cosine_f16 = cosine_f16,
+	.f32_from_f16 = f32_from_f16,
+	.f16_from_f32 = f16_from_f32,
 	.hadamard_f32 = hadamard_f32,
 	.dot_u8_s8 = dot_u8_s8,
 	.dot_u4_s8 = dot_u4_s8,
@@ -581,6 +624,12 @@ const DistanceKernels distance_kernels_avx512_popcnt = {
 	.inner_product_f32 = inner_product_f32,
 	.l1_f32 = l1_f32,
 	.cosine_f32 = cosine_f32,
+	.l2_squared_f16 = l2_squared_f16,
+	.inner_product_f16 = inner_product_f16,
+	.l1_f16 = l1_f16,
+	.cosine_f16 = cosine_f16,
+	.f32_from_f16 = f32_from_f16,
+	.f16_from_f32 = f16_from_f32,
 	.hadamard_f32 = hadamard_f32,
 	.dot_u8_s8 = dot_u8_s8,
 	.dot_u4_s8 = dot_u4_s8,

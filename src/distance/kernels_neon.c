@@ -3,7 +3,7 @@
  * kernels_neon.c
  *	  Distance kernels for 64-bit ARM.
  *
- * What does not fill a register goes to plain C, element by element.
+ * What does not fill a register is done in plain C, element by element.
  *
  * There are two sets: "neon" runs on every 64-bit ARM CPU, "neon_dot" adds
  * the dot product instructions of ARMv8.2.
@@ -39,64 +39,49 @@ add_term(float32x4_t sum, float32x4_t a, float32x4_t b, TermKind kind)
 }
 
 static pg_attribute_always_inline float32x4_t
-add_term_at(float32x4_t sum, const float *a, const float *b, TermKind kind)
+load_lanes(const void *array, int i, ElementKind element)
 {
-	return add_term(sum, vld1q_f32(a), vld1q_f32(b), kind);
+	const Half *halves = (const Half *) array + i;
+
+	if (element == ELEMENT_F16)
+		return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(halves)));
+	return vld1q_f32((const float *) array + i);
 }
 
-/*
- * Sums the first n - n % LANES terms; the caller adds the rest.
- */
+static pg_attribute_always_inline float32x4_t
+add_term_at(float32x4_t sum, const void *a, const void *b, int i,
+			TermKind kind, ElementKind element)
+{
+	return add_term(sum, load_lanes(a, i, element), load_lanes(b, i, element),
+					kind);
+}
+
 static pg_attribute_always_inline float
-sum_terms(const float *a, const float *b, int n, TermKind kind)
+sum_terms(const void *a, const void *b, int n, TermKind kind,
+		  ElementKind element)
 {
 	float32x4_t sum0 = vdupq_n_f32(0);
 	float32x4_t sum1 = sum0;
 	float32x4_t sum2 = sum0;
 	float32x4_t sum3 = sum0;
+	float		sum;
 	int			i;
 
 	for (i = 0; i + 4 * LANES <= n; i += 4 * LANES)
 	{
-		sum0 = add_term_at(sum0, a + i, b + i, kind);
-		sum1 = add_term_at(sum1, a + i + LANES, b + i + LANES, kind);
-		sum2 = add_term_at(sum2, a + i + 2 * LANES, b + i + 2 * LANES, kind);
-		sum3 = add_term_at(sum3, a + i + 3 * LANES, b + i + 3 * LANES, kind);
+		sum0 = add_term_at(sum0, a, b, i, kind, element);
+		sum1 = add_term_at(sum1, a, b, i + LANES, kind, element);
+		sum2 = add_term_at(sum2, a, b, i + 2 * LANES, kind, element);
+		sum3 = add_term_at(sum3, a, b, i + 3 * LANES, kind, element);
 	}
 	for (; i + LANES <= n; i += LANES)
-		sum0 = add_term_at(sum0, a + i, b + i, kind);
+		sum0 = add_term_at(sum0, a, b, i, kind, element);
 
-	return vaddvq_f32(vaddq_f32(vaddq_f32(sum0, sum1),
-								vaddq_f32(sum2, sum3)));
-}
-
-static float
-l2_squared_f32(const float *a, const float *b, int n)
-{
-	int			whole = n - n % LANES;
-
-	return sum_terms(a, b, whole, TERM_SQUARED_DIFFERENCE) +
-		distance_kernels_portable.l2_squared_f32(a + whole, b + whole,
-												 n - whole);
-}
-
-static float
-inner_product_f32(const float *a, const float *b, int n)
-{
-	int			whole = n - n % LANES;
-
-	return sum_terms(a, b, whole, TERM_PRODUCT) +
-		distance_kernels_portable.inner_product_f32(a + whole, b + whole,
-													n - whole);
-}
-
-static float
-l1_f32(const float *a, const float *b, int n)
-{
-	int			whole = n - n % LANES;
-
-	return sum_terms(a, b, whole, TERM_ABSOLUTE_DIFFERENCE) +
-		distance_kernels_portable.l1_f32(a + whole, b + whole, n - whole);
+	sum = vaddvq_f32(vaddq_f32(vaddq_f32(sum0, sum1), vaddq_f32(sum2, sum3)));
+	for (; i < n; i++)
+		sum += term(load_element(a, i, element), load_element(b, i, element),
+					kind);
+	return sum;
 }
 
 typedef struct CosineSums
@@ -107,18 +92,15 @@ typedef struct CosineSums
 } CosineSums;
 
 static pg_attribute_always_inline void
-add_cosine_at(CosineSums *sums, const float *a, const float *b)
+add_cosine(CosineSums *sums, float32x4_t a, float32x4_t b)
 {
-	float32x4_t x = vld1q_f32(a);
-	float32x4_t y = vld1q_f32(b);
-
-	sums->dot = vfmaq_f32(sums->dot, x, y);
-	sums->norm_a = vfmaq_f32(sums->norm_a, x, x);
-	sums->norm_b = vfmaq_f32(sums->norm_b, y, y);
+	sums->dot = vfmaq_f32(sums->dot, a, b);
+	sums->norm_a = vfmaq_f32(sums->norm_a, a, a);
+	sums->norm_b = vfmaq_f32(sums->norm_b, b, b);
 }
 
-static CosineParts
-cosine_f32(const float *a, const float *b, int n)
+static pg_attribute_always_inline CosineParts
+sum_cosine(const void *a, const void *b, int n, ElementKind element)
 {
 	float32x4_t zero = vdupq_n_f32(0);
 	CosineSums	even = {zero, zero, zero};
@@ -128,15 +110,49 @@ cosine_f32(const float *a, const float *b, int n)
 
 	for (i = 0; i + 2 * LANES <= n; i += 2 * LANES)
 	{
-		add_cosine_at(&even, a + i, b + i);
-		add_cosine_at(&odd, a + i + LANES, b + i + LANES);
+		add_cosine(&even, load_lanes(a, i, element),
+				   load_lanes(b, i, element));
+		add_cosine(&odd, load_lanes(a, i + LANES, element),
+				   load_lanes(b, i + LANES, element));
 	}
 
-	parts = distance_kernels_portable.cosine_f32(a + i, b + i, n - i);
-	parts.dot += vaddvq_f32(vaddq_f32(even.dot, odd.dot));
-	parts.norm_a += vaddvq_f32(vaddq_f32(even.norm_a, odd.norm_a));
-	parts.norm_b += vaddvq_f32(vaddq_f32(even.norm_b, odd.norm_b));
+	parts.dot = vaddvq_f32(vaddq_f32(even.dot, odd.dot));
+	parts.norm_a = vaddvq_f32(vaddq_f32(even.norm_a, odd.norm_a));
+	parts.norm_b = vaddvq_f32(vaddq_f32(even.norm_b, odd.norm_b));
+	for (; i < n; i++)
+	{
+		float		x = load_element(a, i, element);
+		float		y = load_element(b, i, element);
+
+		parts.dot += x * y;
+		parts.norm_a += x * x;
+		parts.norm_b += y * y;
+	}
 	return parts;
+}
+
+FLOAT_KERNELS(, f32, float, ELEMENT_F32)
+FLOAT_KERNELS(, f16, Half, ELEMENT_F16)
+
+static void
+f32_from_f16(float *to, const Half *from, int n)
+{
+	int			i;
+
+	for (i = 0; i + LANES <= n; i += LANES)
+		vst1q_f32(to + i, load_lanes(from, i, ELEMENT_F16));
+	distance_kernels_portable.f32_from_f16(to + i, from + i, n - i);
+}
+
+static void
+f16_from_f32(Half *to, const float *from, int n)
+{
+	int			i;
+
+	for (i = 0; i + LANES <= n; i += LANES)
+		vst1_u16(to + i,
+				 vreinterpret_u16_f16(vcvt_f16_f32(vld1q_f32(from + i))));
+	distance_kernels_portable.f16_from_f32(to + i, from + i, n - i);
 }
 
 /*
@@ -415,6 +431,12 @@ const DistanceKernels distance_kernels_neon = {
 	.inner_product_f32 = inner_product_f32,
 	.l1_f32 = l1_f32,
 	.cosine_f32 = cosine_f32,
+	.l2_squared_f16 = l2_squared_f16,
+	.inner_product_f16 = inner_product_f16,
+	.l1_f16 = l1_f16,
+	.cosine_f16 = cosine_f16,
+	.f32_from_f16 = f32_from_f16,
+	.f16_from_f32 = f16_from_f32,
 	.hadamard_f32 = hadamard_f32,
 	.dot_u8_s8 = dot_u8_s8,
 	.dot_u4_s8 = dot_u4_s8,
@@ -485,6 +507,12 @@ const DistanceKernels distance_kernels_neon_dot = {
 	.inner_product_f32 = inner_product_f32,
 	.l1_f32 = l1_f32,
 	.cosine_f32 = cosine_f32,
+	.l2_squared_f16 = l2_squared_f16,
+	.inner_product_f16 = inner_product_f16,
+	.l1_f16 = l1_f16,
+	.cosine_f16 = cosine_f16,
+	.f32_from_f16 = f32_from_f16,
+	.f16_from_f32 = f16_from_f32,
 	.hadamard_f32 = hadamard_f32,
 	.dot_u8_s8 = dot_dot_u8_s8,
 	.dot_u4_s8 = dot_dot_u4_s8,

@@ -14,8 +14,6 @@
  */
 #include "portable.h"
 
-#include <math.h>
-
 #include "distance/kernels.h"
 
 #define LANES 8
@@ -28,46 +26,21 @@ fold_lanes(const float *lanes)
 }
 
 static pg_attribute_always_inline float
-term(float a, float b, TermKind kind)
-{
-	if (kind == TERM_PRODUCT)
-		return a * b;
-	if (kind == TERM_ABSOLUTE_DIFFERENCE)
-		return fabsf(a - b);
-	return (a - b) * (a - b);
-}
-
-static pg_attribute_always_inline float
-sum_terms(const float *a, const float *b, int n, TermKind kind)
+sum_terms(const void *a, const void *b, int n, TermKind kind,
+		  ElementKind element)
 {
 	float		sums[LANES] = {0};
 	int			i;
 
 	for (i = 0; i + LANES <= n; i += LANES)
 		for (int lane = 0; lane < LANES; lane++)
-			sums[lane] += term(a[i + lane], b[i + lane], kind);
+			sums[lane] += term(load_element(a, i + lane, element),
+							   load_element(b, i + lane, element), kind);
 	for (int lane = 0; i + lane < n; lane++)
-		sums[lane] += term(a[i + lane], b[i + lane], kind);
+		sums[lane] += term(load_element(a, i + lane, element),
+						   load_element(b, i + lane, element), kind);
 
 	return fold_lanes(sums);
-}
-
-static float
-l2_squared_f32(const float *a, const float *b, int n)
-{
-	return sum_terms(a, b, n, TERM_SQUARED_DIFFERENCE);
-}
-
-static float
-inner_product_f32(const float *a, const float *b, int n)
-{
-	return sum_terms(a, b, n, TERM_PRODUCT);
-}
-
-static float
-l1_f32(const float *a, const float *b, int n)
-{
-	return sum_terms(a, b, n, TERM_ABSOLUTE_DIFFERENCE);
 }
 
 typedef struct CosineSums
@@ -85,8 +58,8 @@ add_cosine(CosineSums *sums, int lane, float a, float b)
 	sums->norm_b[lane] += b * b;
 }
 
-static CosineParts
-cosine_f32(const float *a, const float *b, int n)
+static pg_attribute_always_inline CosineParts
+sum_cosine(const void *a, const void *b, int n, ElementKind element)
 {
 	CosineSums	sums = {{0}, {0}, {0}};
 	CosineParts parts;
@@ -94,14 +67,33 @@ cosine_f32(const float *a, const float *b, int n)
 
 	for (i = 0; i + LANES <= n; i += LANES)
 		for (int lane = 0; lane < LANES; lane++)
-			add_cosine(&sums, lane, a[i + lane], b[i + lane]);
+			add_cosine(&sums, lane, load_element(a, i + lane, element),
+					   load_element(b, i + lane, element));
 	for (int lane = 0; i + lane < n; lane++)
-		add_cosine(&sums, lane, a[i + lane], b[i + lane]);
+		add_cosine(&sums, lane, load_element(a, i + lane, element),
+				   load_element(b, i + lane, element));
 
 	parts.dot = fold_lanes(sums.dot);
 	parts.norm_a = fold_lanes(sums.norm_a);
 	parts.norm_b = fold_lanes(sums.norm_b);
 	return parts;
+}
+
+FLOAT_KERNELS(, f32, float, ELEMENT_F32)
+FLOAT_KERNELS(, f16, Half, ELEMENT_F16)
+
+static void
+f32_from_f16(float *to, const Half *from, int n)
+{
+	for (int i = 0; i < n; i++)
+		to[i] = half_to_float(from[i]);
+}
+
+static void
+f16_from_f32(Half *to, const float *from, int n)
+{
+	for (int i = 0; i < n; i++)
+		to[i] = float_to_half(from[i]);
 }
 
 /*
@@ -241,6 +233,12 @@ const DistanceKernels distance_kernels_portable = {
 	.inner_product_f32 = inner_product_f32,
 	.l1_f32 = l1_f32,
 	.cosine_f32 = cosine_f32,
+	.l2_squared_f16 = l2_squared_f16,
+	.inner_product_f16 = inner_product_f16,
+	.l1_f16 = l1_f16,
+	.cosine_f16 = cosine_f16,
+	.f32_from_f16 = f32_from_f16,
+	.f16_from_f32 = f16_from_f32,
 	.hadamard_f32 = hadamard_f32,
 	.dot_u8_s8 = dot_u8_s8,
 	.dot_u4_s8 = dot_u4_s8,

@@ -24,6 +24,7 @@
 
 #define MAX_BYTES 64000
 #define MAX_FLOATS 16000
+#define MAX_HALVES 300
 #define MAX_LOG2N 15
 #define REGION_BYTES ((size_t) 1 << 18)
 
@@ -69,6 +70,12 @@ typedef enum Kernel
 	INNER_PRODUCT_F32,
 	L1_F32,
 	COSINE_F32,
+	L2_SQUARED_F16,
+	INNER_PRODUCT_F16,
+	L1_F16,
+	COSINE_F16,
+	F32_FROM_F16,
+	F16_FROM_F32,
 	L1_F32_U8,
 	DOT_U8_S8,
 	DOT_U4_S8,
@@ -81,6 +88,8 @@ typedef enum Kernel
 
 static const char *const kernel_names[] = {
 	"l2_squared_f32", "inner_product_f32", "l1_f32", "cosine_f32",
+	"l2_squared_f16", "inner_product_f16", "l1_f16", "cosine_f16",
+	"f32_from_f16", "f16_from_f32",
 	"l1_f32_u8", "dot_u8_s8", "dot_u4_s8", "xor_bits", "and_bits", "or_bits",
 	"hadamard_f32"
 };
@@ -151,6 +160,8 @@ place(const Region *region, const void *data, size_t bytes, size_t alignment,
 	return target;
 }
 
+static Region regions[3];
+
 static float
 random_float(FloatPattern pattern)
 {
@@ -174,6 +185,18 @@ fill_floats(float *x, int n, FloatPattern pattern)
 {
 	for (int i = 0; i < n; i++)
 		x[i] = random_float(pattern);
+}
+
+/* Bits of any finite Half, or all near to each other */
+static void
+fill_halves(Half *x, int n, BytePattern pattern)
+{
+	for (int i = 0; i < n; i++)
+	{
+		x[i] = unit_random_below(0x7c00) | (unit_random_below(2) << 15);
+		if (pattern != BYTES_RANDOM)
+			x[i] = 0x3c00 + unit_random_below(1024);
+	}
 }
 
 static void
@@ -235,40 +258,221 @@ close_to(float result, Sum exact, int n)
 	return fabs(result - exact.value) <= bound;
 }
 
+/* What the float kernels of one kind of element should give */
+typedef struct ExactSums
+{
+	Sum			l2;
+	Sum			dot;
+	Sum			l1;
+	Sum			norm_a;
+	Sum			norm_b;
+} ExactSums;
+
+static void
+add_to_sums(ExactSums *sums, double x, double y)
+{
+	add_to(&sums->l2, (x - y) * (x - y), (x - y) * (x - y));
+	add_to(&sums->dot, x * y, fabs(x * y));
+	add_to(&sums->l1, fabs(x - y), fabs(x - y));
+	add_to(&sums->norm_a, x * x, x * x);
+	add_to(&sums->norm_b, y * y, y * y);
+}
+
+static bool
+parts_close_to(CosineParts parts, const ExactSums *exact, int n)
+{
+	return close_to(parts.dot, exact->dot, n) &&
+		close_to(parts.norm_a, exact->norm_a, n) &&
+		close_to(parts.norm_b, exact->norm_b, n);
+}
+
 static void
 test_float_sums(const float *a, const float *b, int n)
 {
-	Sum			l2 = {0, 0};
-	Sum			dot = {0, 0};
-	Sum			l1 = {0, 0};
-	Sum			norm_a = {0, 0};
-	Sum			norm_b = {0, 0};
+	ExactSums	exact = {0};
 
 	for (int i = 0; i < n; i++)
-	{
-		double		x = a[i];
-		double		y = b[i];
-
-		add_to(&l2, (x - y) * (x - y), (x - y) * (x - y));
-		add_to(&dot, x * y, fabs(x * y));
-		add_to(&l1, fabs(x - y), fabs(x - y));
-		add_to(&norm_a, x * x, x * x);
-		add_to(&norm_b, y * y, y * y);
-	}
+		add_to_sums(&exact, a[i], b[i]);
 
 	for (int set = 0; set < set_count; set++)
 	{
-		CosineParts parts = sets[set]->cosine_f32(a, b, n);
-
 		check(set, L2_SQUARED_F32,
-			  close_to(sets[set]->l2_squared_f32(a, b, n), l2, n));
+			  close_to(sets[set]->l2_squared_f32(a, b, n), exact.l2, n));
 		check(set, INNER_PRODUCT_F32,
-			  close_to(sets[set]->inner_product_f32(a, b, n), dot, n));
-		check(set, L1_F32, close_to(sets[set]->l1_f32(a, b, n), l1, n));
+			  close_to(sets[set]->inner_product_f32(a, b, n), exact.dot, n));
+		check(set, L1_F32,
+			  close_to(sets[set]->l1_f32(a, b, n), exact.l1, n));
 		check(set, COSINE_F32,
-			  close_to(parts.dot, dot, n) &&
-			  close_to(parts.norm_a, norm_a, n) &&
-			  close_to(parts.norm_b, norm_b, n));
+			  parts_close_to(sets[set]->cosine_f32(a, b, n), &exact, n));
+	}
+}
+
+/* The value of a Half by its definition */
+static double
+naive_half_value(Half half)
+{
+	int			exponent = (half >> 10) & 31;
+	int			mantissa = half & 1023;
+	double		magnitude;
+
+	if (exponent == 31)
+		magnitude = mantissa == 0 ? INFINITY : NAN;
+	else if (exponent == 0)
+		magnitude = ldexp(mantissa, -24);
+	else
+		magnitude = ldexp(1024 + mantissa, exponent - 25);
+	return half & 0x8000 ? -magnitude : magnitude;
+}
+
+static void
+test_half_sums(const Half *a, const Half *b, int n)
+{
+	ExactSums	exact = {0};
+
+	for (int i = 0; i < n; i++)
+		add_to_sums(&exact, naive_half_value(a[i]), naive_half_value(b[i]));
+
+	for (int set = 0; set < set_count; set++)
+	{
+		check(set, L2_SQUARED_F16,
+			  close_to(sets[set]->l2_squared_f16(a, b, n), exact.l2, n));
+		check(set, INNER_PRODUCT_F16,
+			  close_to(sets[set]->inner_product_f16(a, b, n), exact.dot, n));
+		check(set, L1_F16,
+			  close_to(sets[set]->l1_f16(a, b, n), exact.l1, n));
+		check(set, COSINE_F16,
+			  parts_close_to(sets[set]->cosine_f16(a, b, n), &exact, n));
+	}
+}
+
+/* The same number, or both none */
+static bool
+same_float(float a, double b)
+{
+	return (isnan(a) && isnan(b)) || (a == b && !signbit(a) == !signbit(b));
+}
+
+/* All Halfs there are, by pieces of n */
+static void
+test_widening(int n)
+{
+	Half		halves[MAX_HALVES];
+	float		zeros[MAX_HALVES] = {0};
+
+	current_length = n;
+	for (uint32 start = 0; start < 65536; start += n)
+	{
+		int			count = Min((uint32) n, 65536 - start);
+		Half	   *from;
+
+		for (int i = 0; i < count; i++)
+			halves[i] = start + i;
+		from = place(&regions[0], halves, count * sizeof(Half), sizeof(Half),
+					 AT_END);
+		for (int set = 0; set < set_count; set++)
+		{
+			float	   *to = place(&regions[1], zeros, count * sizeof(float),
+								   sizeof(float), AT_END);
+			bool		same = true;
+
+			sets[set]->f32_from_f16(to, from, count);
+			for (int i = 0; i < count; i++)
+				same &= same_float(to[i], naive_half_value(from[i]));
+			check(set, F32_FROM_F16, same);
+		}
+	}
+}
+
+/*
+ * The Half nearest to a finite float, by trying the one below it in magnitude
+ * and the one above it.
+ */
+static Half
+naive_round(float value)
+{
+	double		magnitude = fabs((double) value);
+	uint32		low = 0;
+	uint32		high = 0x7c00;
+	double		middle;
+
+	while (high - low > 1)
+	{
+		uint32		half = (low + high) / 2;
+
+		if (naive_half_value(half) <= magnitude)
+			low = half;
+		else
+			high = half;
+	}
+	/* infinity takes the place of 65536 */
+	middle = (naive_half_value(low) +
+			  (high == 0x7c00 ? 65536 : naive_half_value(high))) / 2;
+	if (magnitude > middle || (magnitude == middle && low % 2 != 0))
+		low = high;
+	return (signbit(value) ? 0x8000 : 0) | low;
+}
+
+/* A float that is a Half, in the middle of two, next to one of these, or any */
+static float
+random_narrow_float(void)
+{
+	double		value = naive_half_value(unit_random_below(0x7c00));
+	double		next = naive_half_value(unit_random_below(0x7c00));
+	float		result;
+
+	switch (unit_random_below(4))
+	{
+		case 0:
+			result = value;
+			break;
+		case 1:
+			next = ldexp(1, unit_random_below(41) - 25);
+			result = value + next;
+			break;
+		case 2:
+			result = nextafterf(value, next);
+			break;
+		default:
+			result = unit_random_normal() *
+				exp2((int) unit_random_below(50) - 30);
+			break;
+	}
+	return unit_random_below(2) ? result : -result;
+}
+
+static void
+test_narrowing(int n)
+{
+	static const float edges[] = {
+		0, 65504, 65519, 65519.996f, 65520, 65536, 1e30f, FLT_MAX, INFINITY,
+		0x1p-14f, 0x1.ffcp-15f, 0x1.ffep-15f, 0x1p-24f, 0x1p-25f,
+		0x1.000002p-25f, 0x1.8p-24f, 1e-10f, 1e-40f
+	};
+	float		values[MAX_HALVES];
+	Half		zeros[MAX_HALVES] = {0};
+	float	   *from;
+
+	current_length = n;
+	for (int i = 0; i < n; i++)
+	{
+		values[i] = random_narrow_float();
+		if (unit_random_below(8) == 0)
+			values[i] = copysignf(edges[unit_random_below(lengthof(edges))],
+								  values[i]);
+	}
+	from = place(&regions[0], values, n * sizeof(float), sizeof(float),
+				 AT_END);
+
+	for (int set = 0; set < set_count; set++)
+	{
+		Half	   *to = place(&regions[1], zeros, n * sizeof(Half),
+							   sizeof(Half), AT_END);
+		bool		same = true;
+
+		sets[set]->f16_from_f32(to, from, n);
+		for (int i = 0; i < n; i++)
+			same &= to[i] == naive_round(from[i]);
+		check(set, F16_FROM_F32, same);
 	}
 }
 
@@ -348,8 +552,6 @@ test_bits(const uint8 *a, const uint8 *b, int n)
 	}
 }
 
-static Region regions[3];
-
 static void
 test_floats_of_length(int n)
 {
@@ -376,6 +578,29 @@ test_floats_of_length(int n)
 			current_placement = where;
 			test_float_sums(a, b, n);
 			test_scaled_l1(a, c, n);
+		}
+	}
+}
+
+static void
+test_halves_of_length(int n)
+{
+	static Half x[MAX_FLOATS];
+	static Half y[MAX_FLOATS];
+
+	current_length = n;
+	for (int pattern = 0; pattern <= BYTES_EXTREMES; pattern++)
+	{
+		current_pattern = pattern;
+		fill_halves(x, n, pattern);
+		fill_halves(y, n, pattern);
+		for (int where = 0; where < PLACEMENTS; where++)
+		{
+			current_placement = where;
+			test_half_sums(place(&regions[0], x, n * sizeof(Half),
+								 sizeof(Half), where),
+						   place(&regions[1], y, n * sizeof(Half),
+								 sizeof(Half), where), n);
 		}
 	}
 }
@@ -573,6 +798,7 @@ typedef struct Bench
 	volatile double sink;
 	float		x[1 << MAX_LOG2N] pg_attribute_aligned(64);
 	float		y[1 << MAX_LOG2N] pg_attribute_aligned(64);
+	Half		halves[MAX_FLOATS] pg_attribute_aligned(64);
 	uint8		codes[MAX_FLOATS] pg_attribute_aligned(64);
 	int8		query_lo[MAX_FLOATS] pg_attribute_aligned(64);
 	int8		query_hi[MAX_FLOATS] pg_attribute_aligned(64);
@@ -594,6 +820,23 @@ bench_call(Bench *bench)
 			return kernels->l1_f32(bench->x, bench->y, d);
 		case COSINE_F32:
 			return kernels->cosine_f32(bench->x, bench->y, d).dot;
+		case L2_SQUARED_F16:
+			return kernels->l2_squared_f16(bench->halves, bench->halves + d,
+										   d);
+		case INNER_PRODUCT_F16:
+			return kernels->inner_product_f16(bench->halves,
+											  bench->halves + d, d);
+		case L1_F16:
+			return kernels->l1_f16(bench->halves, bench->halves + d, d);
+		case COSINE_F16:
+			return kernels->cosine_f16(bench->halves, bench->halves + d,
+									   d).dot;
+		case F32_FROM_F16:
+			kernels->f32_from_f16(bench->y, bench->halves, d);
+			return bench->y[0];
+		case F16_FROM_F32:
+			kernels->f16_from_f32(bench->halves + d, bench->x, d);
+			return bench->halves[d];
 		case L1_F32_U8:
 			return kernels->l1_f32_u8(bench->x, bench->codes, 0, 1, d);
 		case DOT_U8_S8:
@@ -654,6 +897,7 @@ run_bench(void)
 	static Bench bench;
 
 	fill_floats(bench.x, lengthof(bench.x), FLOATS_NORMAL);
+	fill_halves(bench.halves, lengthof(bench.halves), BYTES_EXTREMES);
 	fill_codes(bench.codes, lengthof(bench.codes), BYTES_RANDOM);
 	fill_query(bench.query_lo, lengthof(bench.query_lo), BYTES_RANDOM);
 	fill_query(bench.query_hi, lengthof(bench.query_hi), BYTES_RANDOM);
@@ -701,18 +945,26 @@ main(int argc, char **argv)
 	for (int n = 0; n <= 300; n++)
 	{
 		test_floats_of_length(n);
+		test_halves_of_length(n);
 		test_bytes_of_length(n);
 	}
 	for (int i = 0; i < (int) lengthof(long_lengths); i++)
 	{
 		if (long_lengths[i] <= MAX_FLOATS)
+		{
 			test_floats_of_length(long_lengths[i]);
+			test_halves_of_length(long_lengths[i]);
+		}
 		test_bytes_of_length(long_lengths[i]);
 	}
 	for (int log2n = 0; log2n <= MAX_LOG2N; log2n++)
 		test_hadamard(log2n);
 	for (int n = 1; n <= 300; n++)
 		test_infinity(n);
+	for (int n = 1; n <= 40; n++)
+		test_widening(n);
+	for (int n = 0; n <= MAX_HALVES; n++)
+		test_narrowing(n);
 	report();
 
 	return unit_finish();
