@@ -49,7 +49,7 @@ FROM generate_series(1, 70) n,
 	LATERAL (SELECT array_agg(i)::vector AS a, array_agg(i + 1)::vector AS b FROM generate_series(1, n) i) v;
 
 -- NULL, and vectors that do not match
-SELECT l2_distance(NULL, '[1]'), NULL::vector <#> '[1]', '[1]'::vector <=> NULL, l1_distance('[1]', NULL);
+SELECT l2_distance(NULL, '[1]'::vector), NULL::vector <#> '[1]', '[1]'::vector <=> NULL, l1_distance('[1]'::vector, NULL);
 SELECT f, pg_temp.outcome(format('%s(''[1,2]''::vector, ''[3]''::vector)', f)) FROM unnest(ARRAY[
 	'l2_distance', 'inner_product', 'cosine_distance', 'l1_distance',
 	'vector_l2_squared_distance', 'vector_negative_inner_product', 'vector_spherical_distance',
@@ -59,7 +59,7 @@ SELECT f, pg_temp.outcome(format('%s(''[1,2]''::vector, ''[3]''::vector)', f)) F
 SELECT vector_norm('[3,4]'), vector_norm('[0,1]'), vector_norm('[0,0]'), vector_norm('[2]'), vector_norm('[1,2,2,4,0,0,12]');
 SELECT vector_norm('[3e37,4e37]')::real, vector_norm('[3e-30,4e-30]')::real;
 SELECT v, l2_normalize(v) FROM unnest('{"[3,4]","[3,0]","[0,0.1]","[0,0]","[-0]","[3e38]","[-3e38,3e38]","[3e38,1e-37]","[1e-45]","[-2]"}'::vector[]) v;
-SELECT vector_dims('[1,2,3]'), vector_dims('[1]');
+SELECT vector_dims('[1,2,3]'::vector), vector_dims('[1]'::vector);
 
 -- one bit for each element
 SELECT v, binary_quantize(v) FROM unnest('{"[1,0,-1]","[0,0.1,-0.2,-0.3,0.4,0.5,0.6,-0.7,0.8,-0.9,1]","[1]","[0]","[-0]","[1e-45]","[1,1,1,1,1,1,1,1]"}'::vector[]) v;
@@ -151,7 +151,7 @@ WHERE d.deptype = 'e' AND obj_description(d.objid, d.classid::regclass::name) IS
 SELECT oprname, oprcom <> 0 AND oprcom = o.oid AS own_commutator,
 	(SELECT oprname FROM pg_operator c WHERE c.oid = o.oprcom) AS commutator,
 	(SELECT oprname FROM pg_operator n WHERE n.oid = o.oprnegate) AS negator,
-	oprrest, oprjoin, oprcode
+	oprrest, oprjoin, (SELECT proname FROM pg_proc p WHERE p.oid = oprcode) AS function
 FROM pg_operator o WHERE oprleft = 'vector'::regtype AND oprright = 'vector'::regtype ORDER BY oprname COLLATE "C";
 SELECT amname, opcname, opcdefault FROM pg_opclass c JOIN pg_am a ON a.oid = opcmethod
 WHERE opcintype = 'vector'::regtype AND amname = 'btree';

@@ -49,13 +49,17 @@ parse_element(const VectorKind *kind, TextCursor *cursor, float *value,
 	if (unlikely(result == PARSE_FLOAT_INVALID))
 		ereturn(escontext, false, (invalid_syntax(kind, cursor->str)));
 
-	if (unlikely(result == PARSE_FLOAT_OVERFLOW))
+	if (is_element(kind, *value))
+		return true;
+
+	/* a number, not a word */
+	if (result == PARSE_FLOAT_OVERFLOW || isfinite(*value))
 		ereturn(escontext, false,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("\"%s\" is out of range for type %s",
 						pnstrdup(start, cursor->pt - start), kind->name)));
 
-	return check_element(kind, *value, escontext);
+	return refuse_element(kind, *value, escontext);
 }
 
 /*

@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "common/shortest_dec.h"
 #include "compat.h"
 #include "types/kind.h"
 #include "utils/array.h"
@@ -51,19 +52,28 @@ check_expected_dim(int expected, int dim, Node *escontext)
 
 /*
  * refuse_element
- *		What check_element says of a value that is not finite.
+ *		What check_element says of a value that is none.
  */
 bool
 refuse_element(const VectorKind *kind, float value, Node *escontext)
 {
+	char		digits[FLOAT_SHORTEST_DECIMAL_LEN];
+
 	if (isnan(value))
 		ereturn(escontext, false,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("NaN not allowed in %s", kind->name)));
 
+	if (isinf(value))
+		ereturn(escontext, false,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("infinite value not allowed in %s", kind->name)));
+
+	float_to_shortest_decimal_buf(value, digits);
 	ereturn(escontext, false,
-			(errcode(ERRCODE_DATA_EXCEPTION),
-			 errmsg("infinite value not allowed in %s", kind->name)));
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("\"%s\" is out of range for type %s", digits,
+					kind->name)));
 }
 
 void
@@ -85,6 +95,19 @@ check_same_dim(const VectorKind *kind, int dim_a, int dim_b)
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("different %s dimensions %d and %d",
 						kind->name, dim_a, dim_b)));
+}
+
+/*
+ * check_unused
+ *		A field of the binary form that is there for later.
+ */
+void
+check_unused(int unused)
+{
+	if (unused != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("expected unused to be 0, not %d", unused)));
 }
 
 /*

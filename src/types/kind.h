@@ -13,12 +13,20 @@
 
 #include <math.h>
 
+#include "distance/distance.h"
 #include "nodes/nodes.h"
 
 typedef struct VectorKind
 {
 	const char *name;			/* as SQL and error messages call it */
 	int			max_dim;
+	ElementKind element;		/* as stored */
+
+	/* The least magnitude that an element cannot have */
+	float		overflow;
+
+	/* The greatest that is stored as zero */
+	float		underflow;
 } VectorKind;
 
 /*
@@ -32,6 +40,7 @@ extern bool refuse_element(const VectorKind *kind, float value,
 extern void check_elements(const VectorKind *kind, const float *values,
 						   int n);
 extern void check_same_dim(const VectorKind *kind, int dim_a, int dim_b);
+extern void check_unused(int unused);
 extern int32 check_typmod(const VectorKind *kind, Datum modifiers);
 
 /*
@@ -39,9 +48,15 @@ extern int32 check_typmod(const VectorKind *kind, Datum modifiers);
  * anything else.
  */
 static inline bool
+is_element(const VectorKind *kind, float value)
+{
+	return likely(fabsf(value) < kind->overflow);
+}
+
+static inline bool
 check_element(const VectorKind *kind, float value, Node *escontext)
 {
-	return likely(isfinite(value)) || refuse_element(kind, value, escontext);
+	return is_element(kind, value) || refuse_element(kind, value, escontext);
 }
 
 #endif							/* HNSW_KIND_H */

@@ -1,7 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * wire.h
- *	  Arrays of float4 in network byte order, as in binary forms.
+ *	  Arrays of numbers in network byte order, as in binary forms.
+ *
+ * Either function goes both ways, as swapping bytes twice changes nothing.
  *
  * src/types/wire.h
  *
@@ -13,28 +15,28 @@
 #include "port/pg_bswap.h"
 
 static inline void
-floats_from_wire(float *values, const char *wire, int n)
+copy_network16(void *to, const void *from, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
-		uint32		bits;
+		uint16		bits;
 
-		memcpy(&bits, wire + i * sizeof(bits), sizeof(bits));
-		bits = pg_ntoh32(bits);
-		memcpy(&values[i], &bits, sizeof(bits));
+		memcpy(&bits, (const char *) from + i * sizeof(bits), sizeof(bits));
+		bits = pg_ntoh16(bits);
+		memcpy((char *) to + i * sizeof(bits), &bits, sizeof(bits));
 	}
 }
 
 static inline void
-floats_to_wire(char *wire, const float *values, int n)
+copy_network32(void *to, const void *from, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
 		uint32		bits;
 
-		memcpy(&bits, &values[i], sizeof(bits));
-		bits = pg_hton32(bits);
-		memcpy(wire + i * sizeof(bits), &bits, sizeof(bits));
+		memcpy(&bits, (const char *) from + i * sizeof(bits), sizeof(bits));
+		bits = pg_ntoh32(bits);
+		memcpy((char *) to + i * sizeof(bits), &bits, sizeof(bits));
 	}
 }
 

@@ -412,7 +412,7 @@ naive_round(float value)
 	return (signbit(value) ? 0x8000 : 0) | low;
 }
 
-/* A float that is a Half, in the middle of two, next to one of these, or any */
+/* A float that is a Half, halfway between two, next to one of these, or any */
 static float
 random_narrow_float(void)
 {

@@ -1,13 +1,17 @@
 /*-------------------------------------------------------------------------
  *
- * average.c
- *	  The state of the aggregate avg, the same for all types that have it.
+ * dense_agg.c
+ *	  The types vector and halfvec: the aggregate avg.  (sum needs the
+ *	  functions behind the operator + only.)
+ *
+ * The state is an SQL array double precision[] of {n, sum of the elements 0,
+ * sum of the elements 1, ...}.  Before the first value it is {0}.
  *
  * Users can call the functions of an aggregate with any array, so nothing is
  * taken for granted.  Inside an aggregate the state belongs to it and is
  * changed in place, as float8_accum does.
  *
- * src/types/average.c
+ * src/types/dense_agg.c
  *
  *-------------------------------------------------------------------------
  */
@@ -17,20 +21,20 @@
 
 #include "catalog/pg_type.h"
 #include "compat.h"
-#include "types/average.h"
-#include "types/dense_array.h"
+#include "types/dense.h"
+#include "types/number_array.h"
 #include "utils/float.h"
 
 #define STATE_DIM(state)	(ARR_DIMS(state)[0] - 1)
-#define STATE_COUNT(state)	(*(float8 *) dense_array_elements(state))
-#define STATE_SUMS(state)	((float8 *) dense_array_elements(state) + 1)
+#define STATE_COUNT(state)	(*(float8 *) number_array_elements(state))
+#define STATE_SUMS(state)	((float8 *) number_array_elements(state) + 1)
 
 /*
  * average_state
  *		The state in a Datum; an error that names the caller if it is none.
  */
-ArrayType *
-average_state(Datum datum, const char *caller)
+static ArrayType *
+average_state(Datum datum, const VectorKind *kind, const char *caller)
 {
 	ArrayType  *state = DatumGetArrayTypeP(datum);
 
@@ -38,7 +42,7 @@ average_state(Datum datum, const char *caller)
 		ARR_DIMS(state)[0] < 1 ||
 		ARR_HASNULL(state) ||
 		ARR_ELEMTYPE(state) != FLOAT8OID)
-		elog(ERROR, "%s: expected state array", caller);
+		elog(ERROR, "%s_%s: expected state array", kind->name, caller);
 
 	return state;
 }
@@ -55,7 +59,7 @@ writable_state(FunctionCallInfo fcinfo, ArrayType *state, int dim)
 
 	if (STATE_DIM(state) == 0)
 	{
-		result = dense_array_create(FLOAT8OID, sizeof(float8), dim + 1);
+		result = number_array_create(FLOAT8OID, sizeof(float8), dim + 1);
 		STATE_COUNT(result) = STATE_COUNT(state);
 		memset(STATE_SUMS(result), 0, sizeof(float8) * dim);
 		return result;
@@ -67,75 +71,75 @@ writable_state(FunctionCallInfo fcinfo, ArrayType *state, int dim)
 }
 
 static void
-check_sums(ArrayType *state)
+check_sums(const float8 *sums, int n)
 {
-	int			dim = STATE_DIM(state);
-	float8	   *sums = STATE_SUMS(state);
-
-	for (int i = 0; i < dim; i++)
+	for (int i = 0; i < n; i++)
 	{
 		if (unlikely(isinf(sums[i])))
 			float_overflow_error();
 	}
 }
 
-/*
- * average_add
- *		The transition function: adds a vector of dim elements to the state.
- */
-ArrayType *
-average_add(FunctionCallInfo fcinfo, ArrayType *state, const float *values,
-			int dim)
+/* The transition function */
+static pg_attribute_always_inline Datum
+dense_accum(FunctionCallInfo fcinfo, const VectorKind *kind)
 {
+	ArrayType  *state = average_state(PG_GETARG_DATUM(0), kind, "accum");
+	DenseVector *vector = PG_GETARG_DENSE(1);
 	float8	   *sums;
 
-	state = writable_state(fcinfo, state, dim);
+	state = writable_state(fcinfo, state, vector->dim);
 	sums = STATE_SUMS(state);
-	for (int i = 0; i < dim; i++)
-		sums[i] += values[i];
-	check_sums(state);
+	for (int i = 0; i < vector->dim; i += DENSE_CHUNK)
+	{
+		int			n = Min(DENSE_CHUNK, vector->dim - i);
+		float		buffer[DENSE_CHUNK];
+		const float *values = dense_floats(kind, vector, i, n, buffer);
+
+		for (int k = 0; k < n; k++)
+			sums[i + k] += values[k];
+	}
+	check_sums(sums, vector->dim);
 	STATE_COUNT(state) += 1;
 
-	return state;
+	PG_FREE_IF_COPY(vector, 1);
+	PG_RETURN_ARRAYTYPE_P(state);
 }
 
-/*
- * average_dim
- *		Dimensions of the result, or 0 if the average of nothing is wanted.
- */
-int
-average_dim(const VectorKind *kind, ArrayType *state)
-{
-	if (STATE_COUNT(state) == 0)
-		return 0;
+DENSE_FUNCTION(accum);
 
-	check_dim(kind, STATE_DIM(state), NULL);
-	return STATE_DIM(state);
-}
-
-/*
- * average_result
- *		The final function: stores the average_dim elements of the result.
- */
-void
-average_result(const VectorKind *kind, ArrayType *state, float *values)
+/* The final function; NULL is the average of nothing. */
+static pg_attribute_always_inline Datum
+dense_avg(FunctionCallInfo fcinfo, const VectorKind *kind)
 {
+	ArrayType  *state = average_state(PG_GETARG_DATUM(0), kind, "avg");
 	int			dim = STATE_DIM(state);
 	float8		count = STATE_COUNT(state);
 	float8	   *sums = STATE_SUMS(state);
+	float		values[DENSE_MAX_DIM];
 
+	if (count == 0)
+		PG_RETURN_NULL();
+
+	check_dim(kind, dim, NULL);
 	for (int i = 0; i < dim; i++)
 		values[i] = (float) (sums[i] / count);
 	check_elements(kind, values, dim);
+
+	PG_RETURN_POINTER(dense_from_floats(kind, values, dim));
 }
 
-/* Joins the states of parallel workers, of any type's average. */
+DENSE_FUNCTION(avg);
+
+/* Joins the states of parallel workers, of either type's average. */
 PG_FUNCTION_INFO_V1(vector_combine);
 Datum
 vector_combine(PG_FUNCTION_ARGS)
 {
-	ArrayType  *state = average_state(PG_GETARG_DATUM(0), "vector_combine");
-	ArrayType  *other = average_state(PG_GETARG_DATUM(1), "vector_combine");
+	ArrayType  *state = average_state(PG_GETARG_DATUM(0), &vector_kind,
+									  "combine");
+	ArrayType  *other = average_state(PG_GETARG_DATUM(1), &vector_kind,
+									  "combine");
 	int			dim = STATE_DIM(other);
 	float8	   *sums;
 
@@ -148,7 +152,7 @@ vector_combine(PG_FUNCTION_ARGS)
 	sums = STATE_SUMS(state);
 	for (int i = 0; i < dim; i++)
 		sums[i] += STATE_SUMS(other)[i];
-	check_sums(state);
+	check_sums(sums, dim);
 	STATE_COUNT(state) += STATE_COUNT(other);
 
 	PG_RETURN_ARRAYTYPE_P(state);

@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
- * dense_array.c
+ * number_array.c
  *	  SQL arrays of numbers, as vector types are cast from and to them.
  *
- * src/types/dense_array.c
+ * src/types/number_array.c
  *
  *-------------------------------------------------------------------------
  */
@@ -11,16 +11,16 @@
 
 #include "catalog/pg_type.h"
 #include "compat.h"
-#include "types/dense_array.h"
+#include "types/number_array.h"
 #include "utils/fmgrprotos.h"
 
 /*
- * dense_array_dim
+ * number_array_dim
  *		The number of elements of an array that is to become a vector: it must
  *		be one-dimensional, without nulls, neither empty nor too long.
  */
 int
-dense_array_dim(const VectorKind *kind, ArrayType *array)
+number_array_dim(const VectorKind *kind, ArrayType *array)
 {
 	int			n;
 
@@ -42,7 +42,7 @@ dense_array_dim(const VectorKind *kind, ArrayType *array)
 /* From elements that lie one after the other as C numbers of a type. */
 #define READ_ELEMENTS(type) \
 	do { \
-		const type *elements = dense_array_elements(array); \
+		const type *elements = number_array_elements(array); \
 		for (int i = 0; i < n; i++) \
 			values[i] = (float) elements[i]; \
 	} while (0)
@@ -62,12 +62,12 @@ read_numeric_elements(ArrayType *array, float *values)
 }
 
 /*
- * dense_array_read
- *		Converts the elements of an array that dense_array_dim has passed, and
+ * number_array_read
+ *		Converts the elements of an array that number_array_dim has passed, and
  *		checks them.
  */
 void
-dense_array_read(const VectorKind *kind, ArrayType *array, float *values)
+number_array_read(const VectorKind *kind, ArrayType *array, float *values)
 {
 	int			n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 
@@ -95,12 +95,12 @@ dense_array_read(const VectorKind *kind, ArrayType *array, float *values)
 }
 
 /*
- * dense_array_create
+ * number_array_create
  *		A one-dimensional array without nulls of n elements of fixed size,
  *		which are not set.
  */
 ArrayType *
-dense_array_create(Oid element_type, int element_size, int n)
+number_array_create(Oid element_type, int element_size, int n)
 {
 	Size		size = ARR_OVERHEAD_NONULLS(1) + (Size) element_size * n;
 	ArrayType  *array = palloc(size);
