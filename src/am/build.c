@@ -32,7 +32,6 @@
 #include "miscadmin.h"
 #include "pages/index.h"
 #include "pgstat.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -116,44 +115,57 @@ start_phase(int64 phase, int64 total)
 static int
 column_dimensions(Relation index, const HnswOpclass *opclass)
 {
-	Form_pg_attribute column = TupleDescAttr(RelationGetDescr(index), 0);
-	int32		typmod = column->atttypmod;
-	int			dimensions;
+	int			dimensions = hnsw_column_dimensions(index, opclass);
+	int			max = Min(opclass->max_dimensions,
+						  quantizer_max_dimensions(opclass->form));
 
-	/* a domain has the dimensions of its type */
-	(void) getBaseTypeAndTypmod(column->atttypid, &typmod);
-	dimensions = opclass->typmod_dimensions(typmod);
 	if (dimensions < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("column does not have dimensions"),
 				 errhint("Declare them with the type, as in %s(3), or cast an expression to such a type.",
 						 opclass->type_name)));
-	if (dimensions > opclass->max_dimensions ||
-		dimensions > HNSW_MAX_DIMENSIONS)
+	if (dimensions > max)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("column cannot have more than %d dimensions for hnsw index",
-						Min(opclass->max_dimensions, HNSW_MAX_DIMENSIONS))));
+						max)));
 	return dimensions;
 }
 
 static QuantizerKind
-choose_quantizer(const HnswOptions *options, HnswMetric metric, int dimensions)
+choose_quantizer(const HnswOptions *options, const HnswOpclass *opclass,
+				 int dimensions)
 {
-	if (options->quantizer == HNSW_QUANTIZER_AUTO)
-		return quantizer_auto(metric, dimensions);
-	if (metric != HNSW_METRIC_L1)
-		return options->quantizer;
+	QuantizerKind kind = options->quantizer;
 
-	/* rotation does not keep L1 distances, so its codes are others */
-	if (options->quantizer == QUANTIZER_4)
+	if (options->quantizer == HNSW_QUANTIZER_AUTO)
+		return quantizer_auto(opclass->form, opclass->metric, dimensions);
+
+	/* the same choices for vectors that are coded in another way */
+	if (opclass->form == HNSW_FORM_SPARSE && kind == QUANTIZER_FLOAT)
+		kind = QUANTIZER_SPARSE_FLOAT;
+	else if (opclass->form == HNSW_FORM_SPARSE && kind == QUANTIZER_8)
+		kind = QUANTIZER_SPARSE_8;
+	else if (opclass->metric == HNSW_METRIC_L1 && kind == QUANTIZER_8)
+		kind = QUANTIZER_LINEAR8;
+
+	if (quantizer_form(kind) != opclass->form)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("quantizer \"%s\" does not support type %s",
+						hnsw_quantizer_option_name(options->quantizer),
+						opclass->type_name),
+				 opclass->form == HNSW_FORM_BITS ?
+				 errhint("Use quantizer \"auto\".") :
+				 errhint("Use quantizer \"8\" or \"float\".")));
+	/* rotation does not keep L1 distances */
+	if (!quantizer_supports(kind, opclass->metric, dimensions))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("quantizer \"4\" does not support L1 distance"),
 				 errhint("Use quantizer \"8\" or \"float\".")));
-	return options->quantizer == QUANTIZER_8 ? QUANTIZER_LINEAR8 :
-		QUANTIZER_FLOAT;
+	return kind;
 }
 
 static void
@@ -174,8 +186,7 @@ init_meta(HnswMetaPageData *meta, Relation index, const HnswOpclass *opclass,
 	meta->version = HNSW_FORMAT_VERSION;
 	meta->dimensions = column_dimensions(index, opclass);
 	meta->metric = opclass->metric;
-	meta->quantizer = choose_quantizer(options, opclass->metric,
-									   meta->dimensions);
+	meta->quantizer = choose_quantizer(options, opclass, meta->dimensions);
 	meta->link_format = options->link_format;
 	if (options->selection == HNSW_SELECTION_HEURISTIC)
 		meta->select_flags |= HNSW_SELECT_HEURISTIC;
@@ -210,14 +221,9 @@ sample_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 	{
 		/* the centroid is one of vectors as they are coded */
 		if (state->meta.metric == HNSW_METRIC_COSINE)
-		{
-			norm = 0;
-			for (int i = 0; i < value.dimensions; i++)
-				norm += (double) value.elements[i] * value.elements[i];
-			norm = sqrt(norm);
-		}
+			norm = sqrt(hnsw_value_norm_sq(state->opclass, &value));
 		for (int i = 0; i < value.dimensions; i++)
-			state->sums[i] += value.elements[i] / norm;
+			state->sums[i] += value.vector.elements[i] / norm;
 		state->nsampled++;
 	}
 	MemoryContextSwitchTo(old);
@@ -235,8 +241,7 @@ sample_centroid(BuildState *state)
 	BlockNumber step = Max(nblocks / SAMPLE_RANGES, SAMPLE_BLOCKS);
 	uint32		dimensions = state->meta.dimensions;
 
-	if (state->meta.quantizer != QUANTIZER_8 &&
-		state->meta.quantizer != QUANTIZER_4)
+	if (!quantizer_wants_centroid(state->meta.quantizer))
 		return;
 
 	start_phase(HNSW_PHASE_SAMPLE, 0);
@@ -300,14 +305,13 @@ load_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 			state->rows_left_out++;
 		else
 		{
-			double		norm_sq = 0;
-
-			for (int i = 0; i < value.dimensions; i++)
-				norm_sq += (double) value.elements[i] * value.elements[i];
-			state->max_norm_sq = Max(state->max_norm_sq, norm_sq);
+			state->max_norm_sq = Max(state->max_norm_sq,
+									 hnsw_value_norm_sq(state->opclass,
+														&value));
 
 			MemoryContextSwitchTo(state->context);
-			build_points_add(state->points, &value, tid);
+			build_points_add(state->points, &value,
+							 hnsw_value_hash(state->opclass, &value), tid);
 			check_memory(state);
 		}
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,

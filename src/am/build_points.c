@@ -15,7 +15,6 @@
 #include "postgres.h"
 
 #include "am/build_points.h"
-#include "common/hashfn.h"
 #include "compat.h"
 #include "utils/memutils.h"
 
@@ -277,16 +276,14 @@ add_point(BuildPoints *points, ItemPointer tid)
 }
 
 void
-build_points_add(BuildPoints *points, const HnswValue *value, ItemPointer tid)
+build_points_add(BuildPoints *points, const HnswValue *value, uint64 hash,
+				 ItemPointer tid)
 {
 	Quantizer  *quantizer = points->quantizer;
-	uint64		hash = hash_bytes_extended((const unsigned char *) value->elements,
-										   value->dimensions * sizeof(float),
-										   0);
 	SeenVector *seen;
 	bool		found;
 
-	quantizer_encode(quantizer, value->elements, points->code,
+	quantizer_encode(quantizer, &value->vector, points->code,
 					 points->factors, points->code + quantizer->code_size,
 					 points->factors + quantizer->nfactors);
 	seen = seen_insert(points->seen, hash, &found);

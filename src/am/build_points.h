@@ -27,11 +27,11 @@ typedef struct BuildPoints BuildPoints;
 extern BuildPoints *build_points_create(Quantizer *quantizer);
 
 /*
- * Adds a row.  A vector that was seen before, equal in every bit, gets no
- * second point.
+ * Adds a row, with the hash of its vector.  A vector that was seen before,
+ * equal in every bit, gets no second point.
  */
 extern void build_points_add(BuildPoints *points, const HnswValue *value,
-							 ItemPointer tid);
+							 uint64 hash, ItemPointer tid);
 
 /* No more rows come: gives back what only build_points_add needs. */
 extern void build_points_finish(BuildPoints *points);

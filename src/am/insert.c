@@ -150,9 +150,7 @@ same_vector(InsertState *state, const NewRow *row, HnswHeapRows *rows,
 		return false;
 	old = MemoryContextSwitchTo(rows->row_context);
 	state->opclass->open(datum, &value);
-	same = value.dimensions == row->value.dimensions &&
-		memcmp(value.elements, row->value.elements,
-			   value.dimensions * sizeof(float)) == 0;
+	same = hnsw_value_equal(state->opclass, &value, &row->value);
 	MemoryContextSwitchTo(old);
 	return same;
 }
@@ -786,7 +784,7 @@ hnsw_insert(Relation index, Datum *values, bool *isnull,
 	{
 		Quantizer  *quantizer = state->store.reader.ix->quantizer;
 
-		quantizer_encode(quantizer, row.value.elements, state->code.code,
+		quantizer_encode(quantizer, &row.value.vector, state->code.code,
 						 state->code.factors, state->code.refine,
 						 state->code.refine_factors);
 		quantizer_point_as_query(quantizer, state->code.code,

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * opclass.c
- *	  The operator classes of the types that come with the extension.
+ *	  Values of operator classes, and the operator classes of the types that
+ *	  come with the extension.
  *
  * src/am/opclass.c
  *
@@ -11,23 +12,73 @@
 
 #include "access/genam.h"
 #include "am/opclass.h"
+#include "catalog/pg_type_d.h"
+#include "common/hashfn.h"
 #include "compat.h"
 #include "types/vector.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/rel.h"
 
 const HnswOpclass *
 hnsw_opclass(Relation index)
 {
 	FmgrInfo   *support = index_getprocinfo(index, 1, HNSW_SUPPORT_OPCLASS);
-
-	return (const HnswOpclass *)
+	const HnswOpclass *opclass = (const HnswOpclass *)
 		DatumGetPointer(FunctionCall1(support, PointerGetDatum(NULL)));
+
+	if (opclass == NULL || opclass->version != HNSW_OPCLASS_VERSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("operator class of index \"%s\" does not fit this version of vector_hnsw",
+						RelationGetRelationName(index)),
+				 errdetail("Function %s must give version %d of the interface.",
+						   format_procedure(support->fn_oid),
+						   HNSW_OPCLASS_VERSION)));
+	return opclass;
+}
+
+int
+hnsw_column_dimensions(Relation index, const HnswOpclass *opclass)
+{
+	Form_pg_attribute column = TupleDescAttr(RelationGetDescr(index), 0);
+	Oid			input_type = index->rd_opcintype[0];
+	int32		typmod = column->atttypmod;
+
+	/*
+	 * A domain has the dimensions of its type.  A type that can be taken for
+	 * that of the operator class need not have modifiers that mean the same.
+	 */
+	if (getBaseTypeAndTypmod(column->atttypid, &typmod) != input_type &&
+		!IsPolymorphicType(input_type))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("type not supported for hnsw index"),
+				 errdetail("Column \"%s\" has type %s, its operator class is for type %s.",
+						   NameStr(column->attname),
+						   format_type_be(column->atttypid),
+						   format_type_be(input_type))));
+	return opclass->typmod_dimensions(typmod);
+}
+
+static void
+open_value(const HnswOpclass *opclass, Datum datum, HnswValue *value)
+{
+	opclass->open(datum, value);
+	if (opclass->form == HNSW_FORM_SPARSE &&
+		value->vector.nelements > HNSW_MAX_SPARSE_ELEMENTS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("%s cannot have more than %d non-zero elements for hnsw index",
+						opclass->type_name, HNSW_MAX_SPARSE_ELEMENTS)));
 }
 
 void
 hnsw_open_indexed(const HnswOpclass *opclass, Datum datum, uint32 dimensions,
 				  HnswValue *value)
 {
-	opclass->open(datum, value);
+	open_value(opclass, datum, value);
 	if ((uint32) value->dimensions != dimensions)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
@@ -35,21 +86,144 @@ hnsw_open_indexed(const HnswOpclass *opclass, Datum datum, uint32 dimensions,
 						value->dimensions)));
 }
 
+void
+hnsw_open_query(const HnswOpclass *opclass, Datum datum, uint32 dimensions,
+				HnswValue *value)
+{
+	open_value(opclass, datum, value);
+	if ((uint32) value->dimensions != dimensions)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 opclass->form == HNSW_FORM_BITS ?
+				 errmsg("different %s lengths %u and %d",
+						opclass->type_name, dimensions, value->dimensions) :
+				 errmsg("different %s dimensions %u and %d",
+						opclass->type_name, dimensions, value->dimensions)));
+}
+
+void
+hnsw_open_origin(const HnswOpclass *opclass, uint32 dimensions,
+				 HnswValue *value)
+{
+	memset(value, 0, sizeof(HnswValue));
+	value->dimensions = dimensions;
+	if (opclass->form == HNSW_FORM_DENSE)
+		value->vector.elements = palloc0(dimensions * sizeof(float));
+	else if (opclass->form == HNSW_FORM_BITS)
+		value->vector.bits = palloc0((dimensions + 7) / 8);
+}
+
+static int
+value_nelements(const HnswOpclass *opclass, const HnswValue *value)
+{
+	switch (opclass->form)
+	{
+		case HNSW_FORM_DENSE:
+			return value->dimensions;
+		case HNSW_FORM_SPARSE:
+			return value->vector.nelements;
+		case HNSW_FORM_BITS:
+			break;
+	}
+	return 0;
+}
+
 bool
 hnsw_value_is_indexed(const HnswOpclass *opclass, const HnswValue *value)
 {
+	int			n = value_nelements(opclass, value);
+
 	if (opclass->metric != HNSW_METRIC_COSINE)
 		return true;
-	for (int i = 0; i < value->dimensions; i++)
+	for (int i = 0; i < n; i++)
 	{
-		if (value->elements[i] != 0)
+		if (value->vector.elements[i] != 0)
 			return true;
 	}
 	return false;
 }
 
+double
+hnsw_value_norm_sq(const HnswOpclass *opclass, const HnswValue *value)
+{
+	int			n = value_nelements(opclass, value);
+	double		norm_sq = 0;
+
+	for (int i = 0; i < n; i++)
+		norm_sq += (double) value->vector.elements[i] *
+			value->vector.elements[i];
+	return norm_sq;
+}
+
+/* Everything that a vector consists of is in at most two arrays. */
+typedef struct VectorBytes
+{
+	const void *bytes[2];
+	Size		sizes[2];
+} VectorBytes;
+
+static VectorBytes
+vector_bytes(const HnswOpclass *opclass, const HnswValue *value)
+{
+	const HnswVector *vector = &value->vector;
+	int			n = value_nelements(opclass, value);
+	VectorBytes result = {{NULL, NULL}, {0, 0}};
+
+	if (opclass->form == HNSW_FORM_BITS)
+	{
+		result.bytes[0] = vector->bits;
+		result.sizes[0] = (value->dimensions + 7) / 8;
+		return result;
+	}
+	result.bytes[0] = vector->elements;
+	result.sizes[0] = n * sizeof(float);
+	if (opclass->form == HNSW_FORM_SPARSE)
+	{
+		result.bytes[1] = vector->indices;
+		result.sizes[1] = n * sizeof(int32);
+	}
+	return result;
+}
+
+bool
+hnsw_value_equal(const HnswOpclass *opclass, const HnswValue *a,
+				 const HnswValue *b)
+{
+	VectorBytes bytes_a = vector_bytes(opclass, a);
+	VectorBytes bytes_b = vector_bytes(opclass, b);
+
+	if (a->dimensions != b->dimensions)
+		return false;
+	for (int i = 0; i < 2; i++)
+	{
+		if (bytes_a.sizes[i] != bytes_b.sizes[i] ||
+			memcmp(bytes_a.bytes[i], bytes_b.bytes[i],
+				   bytes_a.sizes[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
+uint64
+hnsw_value_hash(const HnswOpclass *opclass, const HnswValue *value)
+{
+	VectorBytes bytes = vector_bytes(opclass, value);
+	uint64		hash = 0;
+
+	for (int i = 0; i < 2; i++)
+	{
+		if (bytes.sizes[i] > 0)
+			hash = hash_bytes_extended(bytes.bytes[i], bytes.sizes[i], hash);
+	}
+	return hash;
+}
+
+/*-------------------------------------------------------------------------
+ * Type vector
+ *-------------------------------------------------------------------------
+ */
 static int
-vector_typmod_dimensions(int32 typmod)
+typmod_as_is(int32 typmod)
 {
 	return typmod;
 }
@@ -61,28 +235,35 @@ vector_open(Datum datum, HnswValue *value)
 
 	value->datum = VectorGetDatum(vector);
 	value->dimensions = vector->dim;
-	value->elements = vector->x;
+	value->vector.elements = vector->x;
 }
 
-/* Defines the support function of one operator class of type vector. */
-#define VECTOR_OPCLASS(function, opclass_metric) \
+/* Defines the support function of one operator class of a type. */
+#define SUPPORT_FUNCTION(function, opclass_metric, opclass_form, name, \
+						 max, typmod_function, open_function) \
 PG_FUNCTION_INFO_V1(function); \
 Datum \
 function(PG_FUNCTION_ARGS) \
 { \
 	static const HnswOpclass opclass = { \
+		.version = HNSW_OPCLASS_VERSION, \
 		.metric = opclass_metric, \
-		.type_name = "vector", \
-		.max_dimensions = VECTOR_MAX_DIM, \
-		.typmod_dimensions = vector_typmod_dimensions, \
-		.open = vector_open \
+		.form = opclass_form, \
+		.type_name = name, \
+		.max_dimensions = max, \
+		.typmod_dimensions = typmod_function, \
+		.open = open_function \
 	}; \
 \
 	PG_RETURN_POINTER(&opclass); \
 } \
 extern int	no_such_variable
 
-VECTOR_OPCLASS(hnsw_vector_l2_support, HNSW_METRIC_L2);
-VECTOR_OPCLASS(hnsw_vector_ip_support, HNSW_METRIC_IP);
-VECTOR_OPCLASS(hnsw_vector_cosine_support, HNSW_METRIC_COSINE);
-VECTOR_OPCLASS(hnsw_vector_l1_support, HNSW_METRIC_L1);
+#define VECTOR_SUPPORT(function, metric) \
+	SUPPORT_FUNCTION(function, metric, HNSW_FORM_DENSE, "vector", \
+					 VECTOR_MAX_DIM, typmod_as_is, vector_open)
+
+VECTOR_SUPPORT(hnsw_vector_l2_support, HNSW_METRIC_L2);
+VECTOR_SUPPORT(hnsw_vector_ip_support, HNSW_METRIC_IP);
+VECTOR_SUPPORT(hnsw_vector_cosine_support, HNSW_METRIC_COSINE);
+VECTOR_SUPPORT(hnsw_vector_l1_support, HNSW_METRIC_L1);

@@ -1,12 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * opclass.h
- *	  What an operator class tells the access method.
+ *	  Operator classes, and values of their types.
  *
- * Every operator class of the access method has one support function, number
- * 1, that takes and returns internal: its result points to a constant
- * HnswOpclass.  With that any type that can show its values as float4 arrays
- * can be indexed; nothing else in src/am knows a type.
+ * Nothing in src/am knows a type but opclass.c, which has the operator
+ * classes that come with the extension; all others go through what
+ * hnsw_opclass.h describes.
  *
  * src/am/opclass.h
  *
@@ -15,38 +14,30 @@
 #ifndef HNSW_OPCLASS_H
 #define HNSW_OPCLASS_H
 
-#include "quantize/quantize.h"
+#include "hnsw_opclass.h"
 #include "utils/relcache.h"
 
-#define HNSW_SUPPORT_OPCLASS	1
-#define HNSW_NUM_SUPPORT		1
-
-/* A value of the indexed type, detoasted */
-typedef struct HnswValue
-{
-	Datum		datum;
-	int			dimensions;
-	const float *elements;		/* dimensions of them */
-} HnswValue;
-
-typedef struct HnswOpclass
-{
-	HnswMetric	metric;
-	const char *type_name;		/* for messages */
-	int			max_dimensions;
-
-	/* Dimensions that a type modifier prescribes, -1 when none */
-	int			(*typmod_dimensions) (int32 typmod);
-
-	/* Opens a Datum; memory comes from the current context. */
-	void		(*open) (Datum datum, HnswValue *value);
-} HnswOpclass;
-
 extern const HnswOpclass *hnsw_opclass(Relation index);
+
+/*
+ * Dimensions of the indexed column or expression by its type, -1 when that
+ * says nothing.  Errors when the type only looks like that of the operator
+ * class.
+ */
+extern int	hnsw_column_dimensions(Relation index,
+								   const HnswOpclass *opclass);
 
 /* Opens a Datum that must have so many dimensions. */
 extern void hnsw_open_indexed(const HnswOpclass *opclass, Datum datum,
 							  uint32 dimensions, HnswValue *value);
+
+/* The same of a value to search for */
+extern void hnsw_open_query(const HnswOpclass *opclass, Datum datum,
+							uint32 dimensions, HnswValue *value);
+
+/* A value without anything in it, palloc'd */
+extern void hnsw_open_origin(const HnswOpclass *opclass, uint32 dimensions,
+							 HnswValue *value);
 
 /*
  * Whether the vector belongs into the index: a vector without direction has
@@ -54,5 +45,15 @@ extern void hnsw_open_indexed(const HnswOpclass *opclass, Datum datum,
  */
 extern bool hnsw_value_is_indexed(const HnswOpclass *opclass,
 								  const HnswValue *value);
+
+/* Vectors are equal when they are in every bit. */
+extern bool hnsw_value_equal(const HnswOpclass *opclass, const HnswValue *a,
+							 const HnswValue *b);
+extern uint64 hnsw_value_hash(const HnswOpclass *opclass,
+							  const HnswValue *value);
+
+/* |x|^2; not of bits */
+extern double hnsw_value_norm_sq(const HnswOpclass *opclass,
+								 const HnswValue *value);
 
 #endif							/* HNSW_OPCLASS_H */

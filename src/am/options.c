@@ -125,6 +125,17 @@ hnsw_parse_options(Datum reloptions, bool validate)
 									  lengthof(elements));
 }
 
+const char *
+hnsw_quantizer_option_name(int quantizer)
+{
+	for (int i = 0; quantizer_values[i].string_val != NULL; i++)
+	{
+		if (quantizer_values[i].symbol_val == quantizer)
+			return quantizer_values[i].string_val;
+	}
+	return "unknown";
+}
+
 void
 hnsw_get_options(Relation index, HnswOptions *options)
 {

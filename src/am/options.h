@@ -46,6 +46,9 @@ typedef struct HnswOptions
 extern void hnsw_init_reloptions(void);
 extern bytea *hnsw_parse_options(Datum reloptions, bool validate);
 
+/* A value of the option quantizer as users write it */
+extern const char *hnsw_quantizer_option_name(int quantizer);
+
 /* The options of an index, defaults filled in. */
 extern void hnsw_get_options(Relation index, HnswOptions *options);
 

@@ -181,27 +181,19 @@ hnsw_end_scan(IndexScanDesc scan)
  */
 
 /* NULL asks for rows in any order: the origin will do as well as any. */
-static float *
-query_vector(HnswScan *so)
+static void
+open_query(HnswScan *so, HnswValue *value)
 {
 	ScanKey		orderby = &so->scan->orderByData[0];
-	const HnswMetaPageData *meta = &so->store.reader.ix->meta;
-	HnswValue	value;
+	uint32		dimensions = so->store.reader.ix->meta.dimensions;
 
 	if ((orderby->sk_flags & SK_ISNULL) != 0)
 	{
 		so->rerank = false;
-		return palloc0(meta->dimensions * sizeof(float));
+		hnsw_open_origin(so->opclass, dimensions, value);
 	}
-
-	so->opclass->open(orderby->sk_argument, &value);
-	if ((uint32) value.dimensions != meta->dimensions)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("different %s dimensions %u and %d",
-						so->opclass->type_name, meta->dimensions,
-						value.dimensions)));
-	return unconstify(float *, value.elements);
+	else
+		hnsw_open_query(so->opclass, orderby->sk_argument, dimensions, value);
 }
 
 static void
@@ -221,6 +213,7 @@ static void
 prepare_search(HnswScan *so)
 {
 	HnswIndex  *ix;
+	HnswValue	value;
 
 	hnsw_page_store_init(&so->store, so->scan->indexRelation);
 	ix = so->store.reader.ix;
@@ -234,7 +227,8 @@ prepare_search(HnswScan *so)
 	so->max_memory = (Size) (work_mem * 1024.0 * hnsw_scan_mem_multiplier);
 
 	so->store.query = quantizer_query_create(ix->quantizer);
-	quantizer_prepare_query(ix->quantizer, query_vector(so), so->store.query);
+	open_query(so, &value);
+	quantizer_prepare_query(ix->quantizer, &value.vector, so->store.query);
 	so->search = graph_search_create(&so->store.store,
 									 so->iterative != HNSW_ITERATIVE_SCAN_OFF);
 	so->ranked = pairingheap_allocate(compare_ranked, NULL);
@@ -298,7 +292,8 @@ bound_without_code(HnswScan *so, const GraphNeighbour *found, float *error)
 	const Quantizer *quantizer = so->store.reader.ix->quantizer;
 	float		factors[QUANTIZER_MAX_FACTORS] = {0};
 
-	if (quantizer->kind == QUANTIZER_FLOAT)
+	if (quantizer->kind == QUANTIZER_FLOAT ||
+		quantizer->kind == QUANTIZER_BITS)
 	{
 		*error = 0;
 		return true;

@@ -53,14 +53,9 @@ check_settings(HnswCheck *check)
 {
 	const HnswMetaPageData *meta = &check->meta;
 	const HnswOpclass *opclass = hnsw_opclass(check->index);
-	int32		typmod = TupleDescAttr(RelationGetDescr(check->index),
-									   0)->atttypmod;
-	int			dimensions = opclass->typmod_dimensions(typmod);
-	bool		linear = meta->quantizer == QUANTIZER_LINEAR8;
+	int			dimensions = hnsw_column_dimensions(check->index, opclass);
 
-	if (dimensions < 0 ? meta->dimensions < 1 ||
-		meta->dimensions > HNSW_MAX_DIMENSIONS :
-		meta->dimensions != (uint32) dimensions)
+	if (dimensions >= 0 && meta->dimensions != (uint32) dimensions)
 		check_fault(check, "has a wrong number of dimensions",
 					"Block 0: expected %d, found %u.", dimensions,
 					meta->dimensions);
@@ -68,10 +63,8 @@ check_settings(HnswCheck *check)
 		check_fault(check, "has a wrong metric",
 					"Block 0: expected %d, that of its operator class, found %u.",
 					opclass->metric, meta->metric);
-	if (meta->quantizer < QUANTIZER_FLOAT ||
-		meta->quantizer > QUANTIZER_LINEAR8 ||
-		(meta->quantizer != QUANTIZER_FLOAT &&
-		 linear != (meta->metric == HNSW_METRIC_L1)))
+	if (quantizer_form(meta->quantizer) != opclass->form ||
+		!quantizer_supports(meta->quantizer, meta->metric, meta->dimensions))
 		check_fault(check, "has an invalid quantizer",
 					"Block 0: expected one for metric %u, found %u.",
 					meta->metric, meta->quantizer);

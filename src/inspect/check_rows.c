@@ -323,7 +323,7 @@ check_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 					  state->check->meta.dimensions, &value);
 	indexed = hnsw_value_is_indexed(state->opclass, &value);
 	if (indexed)
-		quantizer_encode(quantizer, value.elements, state->made.code,
+		quantizer_encode(quantizer, &value.vector, state->made.code,
 						 state->made.factors, state->made.refine,
 						 state->made.refine_factors);
 	MemoryContextSwitchTo(old);

@@ -33,6 +33,10 @@ metric_name(HnswMetric metric)
 			return "cosine";
 		case HNSW_METRIC_L1:
 			return "l1";
+		case HNSW_METRIC_HAMMING:
+			return "hamming";
+		case HNSW_METRIC_JACCARD:
+			return "jaccard";
 	}
 	return "unknown";
 }
@@ -50,6 +54,12 @@ quantizer_name(QuantizerKind kind)
 			return "4";
 		case QUANTIZER_LINEAR8:
 			return "8 (linear)";
+		case QUANTIZER_BITS:
+			return "bits";
+		case QUANTIZER_SPARSE_FLOAT:
+			return "float (sparse)";
+		case QUANTIZER_SPARSE_8:
+			return "8 (sparse)";
 	}
 	return "unknown";
 }

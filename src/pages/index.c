@@ -295,18 +295,12 @@ hnsw_meta_validate(const HnswMetaPageData *meta, const char *index_name)
 {
 	validate_version(meta, index_name);
 
-	if (meta->dimensions < 1 || meta->dimensions > HNSW_MAX_DIMENSIONS)
-		meta_corrupted(index_name, "number of dimensions", meta->dimensions);
-	if (meta->metric < HNSW_METRIC_L2 || meta->metric > HNSW_METRIC_L1)
+	if (meta->metric < HNSW_METRIC_L2 || meta->metric > HNSW_METRIC_JACCARD)
 		meta_corrupted(index_name, "metric", meta->metric);
-	if (meta->quantizer < QUANTIZER_FLOAT ||
-		meta->quantizer > QUANTIZER_LINEAR8 ||
-		(meta->quantizer == QUANTIZER_LINEAR8 &&
-		 meta->metric != HNSW_METRIC_L1) ||
-		(meta->metric == HNSW_METRIC_L1 &&
-		 meta->quantizer != QUANTIZER_LINEAR8 &&
-		 meta->quantizer != QUANTIZER_FLOAT))
+	if (!quantizer_supports(meta->quantizer, meta->metric, 1))
 		meta_corrupted(index_name, "quantizer", meta->quantizer);
+	if (!quantizer_supports(meta->quantizer, meta->metric, meta->dimensions))
+		meta_corrupted(index_name, "number of dimensions", meta->dimensions);
 	if (meta->link_format != LINK_FORMAT_PLAIN &&
 		meta->link_format != LINK_FORMAT_PACKED)
 		meta_corrupted(index_name, "link format", meta->link_format);

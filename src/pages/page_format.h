@@ -67,8 +67,6 @@
 #define HNSW_PAGE_MAGIC			0xF0A7
 #define HNSW_FORMAT_VERSION		1
 
-#define HNSW_MAX_DIMENSIONS		16000
-
 /*
  * Feature bits.  A server that does not know a may-read bit must not use the
  * index at all; one that does not know a may-write bit must not change it.

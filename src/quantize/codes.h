@@ -21,6 +21,9 @@
 #ifndef HNSW_QUANTIZE_CODES_H
 #define HNSW_QUANTIZE_CODES_H
 
+#include <float.h>
+#include <math.h>
+
 #include "quantize/quantize.h"
 
 #define CODE_CENTRE			128
@@ -40,6 +43,17 @@
 /* QUANTIZER_LINEAR8 */
 #define FACTOR_LOW			0
 #define FACTOR_STEP			1
+
+/* QUANTIZER_BITS with Jaccard: how many are set */
+#define FACTOR_WEIGHT		0
+
+/*
+ * Sparse kinds.  Norm: |x|^2, or with L1 the number of elements; SPARSE_8 has
+ * the others, too.
+ */
+#define FACTOR_SPARSE_NORM_SQ 0
+#define FACTOR_SPARSE_LOW	1
+#define FACTOR_SPARSE_STEP	2
 
 /*
  * Vectors (less the centroid) longer than this count as this long, in their
@@ -61,5 +75,40 @@ quantizer_is_rotated(const Quantizer *quantizer)
 
 /* Fills the error scales of a query that is complete but for them. */
 extern void quantizer_set_error_scales(QuantizedQuery *query);
+
+/*
+ * The coordinate that lifts a point onto the sphere of max_norm_sq.  The
+ * sphere is never larger than what keys can be computed on.
+ */
+static inline float
+lift_of_norm(const Quantizer *quantizer, float norm_sq)
+{
+	float		lift_sq = Min(quantizer->max_norm_sq, FLT_MAX / 16) - norm_sq;
+
+	return lift_sq > 0 ? sqrtf(lift_sq) : 0;
+}
+
+/*-------------------------------------------------------------------------
+ * sparse.c
+ *-------------------------------------------------------------------------
+ */
+#define quantizer_is_sparse(quantizer) ((quantizer)->variable_size)
+
+extern int	sparse_max_code_size(QuantizerKind kind);
+extern int	sparse_code_size(const Quantizer *quantizer, const uint8 *code);
+extern bool sparse_code_is_whole(const Quantizer *quantizer,
+								 const uint8 *code, int length);
+extern void sparse_encode(const Quantizer *quantizer,
+						  const HnswVector *vector, uint8 *code,
+						  float *factors);
+extern struct SparseQuery *sparse_query_create(const Quantizer *quantizer);
+extern void sparse_query_free(struct SparseQuery *sparse);
+extern void sparse_prepare_query(const HnswVector *vector,
+								 QuantizedQuery *query);
+extern void sparse_point_as_query(const uint8 *code, const float *factors,
+								  QuantizedQuery *query);
+extern float sparse_score(const QuantizedQuery *query, const uint8 *code,
+						  const float *factors);
+extern float sparse_error(const QuantizedQuery *query, const float *factors);
 
 #endif							/* HNSW_QUANTIZE_CODES_H */

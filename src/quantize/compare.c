@@ -15,8 +15,6 @@
  */
 #include "portable.h"
 
-#include <math.h>
-
 #include "quantize/codes.h"
 
 /* Relative, for vectors that are not very long; see distance.h */
@@ -88,12 +86,16 @@ static bool
 codes_agree(const Quantizer *quantizer, const QuantizedVector *a,
 			const QuantizedVector *b, bool *equal)
 {
-	*equal = memcmp(a->code, b->code, quantizer->code_size) == 0 &&
+	int			size = quantizer_code_size(quantizer, a->code);
+
+	*equal = size == quantizer_code_size(quantizer, b->code) &&
+		memcmp(a->code, b->code, size) == 0 &&
 		(quantizer->refine_size == 0 ||
 		 memcmp(a->refine, b->refine, quantizer->refine_size) == 0);
 	if (*equal)
 		return true;
-	if (quantizer->metric != HNSW_METRIC_COSINE)
+	if (quantizer->metric != HNSW_METRIC_COSINE ||
+		quantizer_is_sparse(quantizer))
 		return false;
 	return quantizer->kind == QUANTIZER_FLOAT ?
 		floats_agree(quantizer, a, b) : steps_agree(quantizer, a, b);

@@ -18,8 +18,6 @@
  */
 #include "portable.h"
 
-#include <math.h>
-
 #include "distance/distance.h"
 #include "quantize/codes.h"
 #include "quantize/rotation.h"
@@ -387,24 +385,61 @@ encode_linear(const Quantizer *quantizer, const float *vector, uint8 *code,
 	factors[FACTOR_STEP] = step;
 }
 
+/* Bits and, where a key is made of it, how many are set */
+static float
+copy_bits(const Quantizer *quantizer, const uint8 *bits, uint8 *copy)
+{
+	memcpy(copy, bits, quantizer->code_size);
+	if (quantizer->metric != HNSW_METRIC_JACCARD)
+		return 0;
+	return (float) distance_kernels->and_bits(bits, bits,
+											  quantizer->code_size);
+}
+
+static void
+encode_bits(const Quantizer *quantizer, const uint8 *bits, uint8 *code,
+			float *factors)
+{
+	float		weight = copy_bits(quantizer, bits, code);
+
+	if (quantizer->metric == HNSW_METRIC_JACCARD)
+		factors[FACTOR_WEIGHT] = weight;
+}
+
 void
-quantizer_encode(Quantizer *quantizer, const float *vector, uint8 *code,
+quantizer_encode(Quantizer *quantizer, const HnswVector *vector, uint8 *code,
 				 float *factors, uint8 *refine, float *refine_factors)
 {
 	switch (quantizer->kind)
 	{
 		case QUANTIZER_FLOAT:
-			encode_float(quantizer, vector, code, factors);
+			encode_float(quantizer, vector->elements, code, factors);
 			break;
 		case QUANTIZER_LINEAR8:
-			encode_linear(quantizer, vector, code, factors);
+			encode_linear(quantizer, vector->elements, code, factors);
 			break;
 		case QUANTIZER_8:
 		case QUANTIZER_4:
-			encode_rotated(quantizer, vector, code, factors, refine,
+			encode_rotated(quantizer, vector->elements, code, factors, refine,
 						   refine_factors);
 			break;
+		case QUANTIZER_BITS:
+			encode_bits(quantizer, vector->bits, code, factors);
+			break;
+		case QUANTIZER_SPARSE_FLOAT:
+		case QUANTIZER_SPARSE_8:
+			sparse_encode(quantizer, vector, code, factors);
+			break;
 	}
+}
+
+void
+quantizer_empty_code(const Quantizer *quantizer, uint8 *code)
+{
+	HnswVector	empty = {.nelements = 0};
+	float		factors[QUANTIZER_MAX_FACTORS];
+
+	sparse_encode(quantizer, &empty, code, factors);
 }
 
 /* Query codes of n coordinates; returns their sum. */
@@ -431,19 +466,11 @@ quantize_query(const float *pg_restrict x, int n, float steps_per_unit,
 	return sum;
 }
 
-void
-quantizer_prepare_query(Quantizer *quantizer, const float *vector,
-						QuantizedQuery *query)
+static void
+prepare_rotated(Quantizer *quantizer, const float *vector,
+				QuantizedQuery *query)
 {
 	Residual	residual;
-
-	query->as_point = false;
-	query->lift = 0;
-	if (!quantizer_is_rotated(quantizer))
-	{
-		query->norm_sq = make_values(quantizer, vector, query->values);
-		return;
-	}
 
 	make_residual(quantizer, vector, &residual);
 	query->code_sum = quantize_query(residual.values, quantizer->coded_dim,
@@ -453,4 +480,31 @@ quantizer_prepare_query(Quantizer *quantizer, const float *vector,
 	query->ip_offset = residual.centroid_product +
 		quantizer->centroid_norm_sq;
 	quantizer_set_error_scales(query);
+}
+
+void
+quantizer_prepare_query(Quantizer *quantizer, const HnswVector *vector,
+						QuantizedQuery *query)
+{
+	query->as_point = false;
+	query->lift = 0;
+	switch (quantizer->kind)
+	{
+		case QUANTIZER_FLOAT:
+		case QUANTIZER_LINEAR8:
+			query->norm_sq = make_values(quantizer, vector->elements,
+										 query->values);
+			break;
+		case QUANTIZER_8:
+		case QUANTIZER_4:
+			prepare_rotated(quantizer, vector->elements, query);
+			break;
+		case QUANTIZER_BITS:
+			query->weight = copy_bits(quantizer, vector->bits, query->bits);
+			break;
+		case QUANTIZER_SPARSE_FLOAT:
+		case QUANTIZER_SPARSE_8:
+			sparse_prepare_query(vector, query);
+			break;
+	}
 }

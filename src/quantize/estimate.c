@@ -16,23 +16,8 @@
  */
 #include "portable.h"
 
-#include <float.h>
-#include <math.h>
-
 #include "distance/distance.h"
 #include "quantize/codes.h"
-
-/*
- * The coordinate that lifts a point onto the sphere of max_norm_sq.  The
- * sphere is never larger than what keys can be computed on.
- */
-static inline float
-lift_of_norm(const Quantizer *quantizer, float norm_sq)
-{
-	float		lift_sq = Min(quantizer->max_norm_sq, FLT_MAX / 16) - norm_sq;
-
-	return lift_sq > 0 ? sqrtf(lift_sq) : 0;
-}
 
 /* |x|^2 = |x - c|^2 + 2 <x - c, c> + |c|^2 */
 static inline float
@@ -107,8 +92,7 @@ partial_float(const QuantizedQuery *query, const uint8 *code_piece,
 			if (!query->as_point)
 				return distance_kernels->inner_product_f32(values, piece, n);
 			break;
-		case HNSW_METRIC_L2:
-		case HNSW_METRIC_COSINE:
+		default:
 			break;
 	}
 	return distance_kernels->l2_squared_f32(values, piece, n);
@@ -133,6 +117,32 @@ partial_bytes(const QuantizedQuery *query, const uint8 *code_piece,
 											   query->codes + offset, nbytes);
 }
 
+/* Bits that differ, or for Jaccard those that both have */
+static inline float
+partial_bits(const QuantizedQuery *query, const uint8 *code_piece,
+			 int offset, int nbytes)
+{
+	if (query->quantizer->metric == HNSW_METRIC_JACCARD)
+		return (float) distance_kernels->and_bits(code_piece,
+												  query->bits + offset,
+												  nbytes);
+	return (float) distance_kernels->xor_bits(code_piece,
+											  query->bits + offset, nbytes);
+}
+
+static inline float
+finish_bits(const QuantizedQuery *query, float sum, const float *factors)
+{
+	float		either;
+
+	if (query->quantizer->metric != HNSW_METRIC_JACCARD)
+		return sum;
+	if (!(sum > 0))
+		return 1;
+	either = factors[FACTOR_WEIGHT] + query->weight - sum;
+	return 1 - sum / either;
+}
+
 float
 quantizer_partial(const QuantizedQuery *query, const uint8 *code_piece,
 				  int offset, int nbytes, const float *factors)
@@ -150,6 +160,12 @@ quantizer_partial(const QuantizedQuery *query, const uint8 *code_piece,
 											   code_piece,
 											   factors[FACTOR_LOW],
 											   factors[FACTOR_STEP], nbytes);
+		case QUANTIZER_BITS:
+			return partial_bits(query, code_piece, offset, nbytes);
+		case QUANTIZER_SPARSE_FLOAT:
+		case QUANTIZER_SPARSE_8:
+			Assert(offset == 0);
+			return sparse_score(query, code_piece, factors);
 	}
 	return 0;
 }
@@ -168,7 +184,11 @@ quantizer_finish(const QuantizedQuery *query, float sum,
 								  factors[FACTOR_DELTA], factors);
 		case QUANTIZER_FLOAT:
 			return finish_float(query, sum, factors);
+		case QUANTIZER_BITS:
+			return finish_bits(query, sum, factors);
 		case QUANTIZER_LINEAR8:
+		case QUANTIZER_SPARSE_FLOAT:
+		case QUANTIZER_SPARSE_8:
 			break;
 	}
 	return sum;
@@ -192,8 +212,7 @@ quantizer_score(const QuantizedQuery *query, const uint8 *code,
 			sum = partial_bytes(query, code, 0, nbytes);
 			return finish_rotated(query, sum, CODE_CENTRE,
 								  factors[FACTOR_DELTA], factors);
-		case QUANTIZER_FLOAT:
-		case QUANTIZER_LINEAR8:
+		default:
 			break;
 	}
 	sum = quantizer_partial(query, code, 0, nbytes, factors);
@@ -266,7 +285,8 @@ quantizer_point_as_query(const Quantizer *quantizer, const uint8 *code,
 {
 	query->as_point = true;
 	query->lift = 0;
-	if (quantizer->metric == HNSW_METRIC_IP)
+	if (quantizer->metric == HNSW_METRIC_IP &&
+		!quantizer_is_sparse(quantizer))
 		query->lift = lift_of_factors(quantizer, factors);
 
 	switch (quantizer->kind)
@@ -292,6 +312,15 @@ quantizer_point_as_query(const Quantizer *quantizer, const uint8 *code,
 			query->scale = refine != NULL ? refine_factors[FACTOR_DELTA] :
 				factors[FACTOR_DELTA] / 16;
 			query->norm_sq = factors[FACTOR_NORM_SQ];
+			break;
+		case QUANTIZER_BITS:
+			memcpy(query->bits, code, quantizer->code_size);
+			if (quantizer->metric == HNSW_METRIC_JACCARD)
+				query->weight = factors[FACTOR_WEIGHT];
+			break;
+		case QUANTIZER_SPARSE_FLOAT:
+		case QUANTIZER_SPARSE_8:
+			sparse_point_as_query(code, factors, query);
 			break;
 	}
 	if (quantizer->rotation != NULL)
@@ -352,7 +381,11 @@ quantizer_error(const QuantizedQuery *query, const float *factors,
 		case QUANTIZER_LINEAR8:
 			return factors[FACTOR_STEP] *
 				sqrtf(query->quantizer->dim * (1.0f / 12));
+		case QUANTIZER_SPARSE_FLOAT:
+		case QUANTIZER_SPARSE_8:
+			return sparse_error(query, factors);
 		case QUANTIZER_FLOAT:
+		case QUANTIZER_BITS:
 			break;
 	}
 	return 0;

@@ -9,8 +9,6 @@
  */
 #include "portable.h"
 
-#include <math.h>
-
 #include "quantize/codes.h"
 #include "quantize/rotation.h"
 
@@ -18,13 +16,75 @@
 #define QUERY_ALIGNMENT 64
 
 QuantizerKind
-quantizer_auto(HnswMetric metric, int dim)
+quantizer_auto(HnswForm form, HnswMetric metric, int dim)
 {
+	if (form == HNSW_FORM_BITS)
+		return QUANTIZER_BITS;
+	if (form == HNSW_FORM_SPARSE)
+		return QUANTIZER_SPARSE_8;
 	if (dim <= 32)
 		return QUANTIZER_FLOAT;
 	if (metric == HNSW_METRIC_L1)
 		return QUANTIZER_LINEAR8;
 	return dim <= 256 ? QUANTIZER_8 : QUANTIZER_4;
+}
+
+HnswForm
+quantizer_form(QuantizerKind kind)
+{
+	switch (kind)
+	{
+		case QUANTIZER_BITS:
+			return HNSW_FORM_BITS;
+		case QUANTIZER_SPARSE_FLOAT:
+		case QUANTIZER_SPARSE_8:
+			return HNSW_FORM_SPARSE;
+		case QUANTIZER_FLOAT:
+		case QUANTIZER_8:
+		case QUANTIZER_4:
+		case QUANTIZER_LINEAR8:
+			break;
+	}
+	return HNSW_FORM_DENSE;
+}
+
+int
+quantizer_max_dimensions(HnswForm form)
+{
+	switch (form)
+	{
+		case HNSW_FORM_BITS:
+			return HNSW_MAX_BITS;
+		case HNSW_FORM_SPARSE:
+			return HNSW_MAX_SPARSE_DIMENSIONS;
+		case HNSW_FORM_DENSE:
+			break;
+	}
+	return HNSW_MAX_DENSE_DIMENSIONS;
+}
+
+bool
+quantizer_supports(QuantizerKind kind, HnswMetric metric, uint32 dim)
+{
+	bool		is_l1 = metric == HNSW_METRIC_L1;
+
+	if (kind < QUANTIZER_FLOAT || kind > QUANTIZER_SPARSE_8 ||
+		metric < HNSW_METRIC_L2 || metric > HNSW_METRIC_JACCARD ||
+		dim < 1 ||
+		dim > (uint32) quantizer_max_dimensions(quantizer_form(kind)))
+		return false;
+	if ((kind == QUANTIZER_BITS) !=
+		(metric == HNSW_METRIC_HAMMING || metric == HNSW_METRIC_JACCARD))
+		return false;
+	if (kind == QUANTIZER_8 || kind == QUANTIZER_4)
+		return !is_l1;
+	return kind != QUANTIZER_LINEAR8 || is_l1;
+}
+
+bool
+quantizer_wants_centroid(QuantizerKind kind)
+{
+	return kind == QUANTIZER_8 || kind == QUANTIZER_4;
 }
 
 static void
@@ -57,7 +117,22 @@ set_sizes(Quantizer *quantizer)
 			quantizer->refine_size = quantizer->coded_dim / 2;
 			quantizer->nrefine_factors = 1;
 			break;
+		case QUANTIZER_BITS:
+			quantizer->code_size = (quantizer->dim + 7) / 8;
+			quantizer->nfactors = quantizer->metric == HNSW_METRIC_JACCARD ?
+				FACTOR_WEIGHT + 1 : 0;
+			break;
+		case QUANTIZER_SPARSE_FLOAT:
+			quantizer->variable_size = true;
+			quantizer->nfactors = FACTOR_SPARSE_NORM_SQ + 1;
+			break;
+		case QUANTIZER_SPARSE_8:
+			quantizer->variable_size = true;
+			quantizer->nfactors = FACTOR_SPARSE_STEP + 1;
+			break;
 	}
+	quantizer->max_code_size = quantizer->variable_size ?
+		sparse_max_code_size(quantizer->kind) : quantizer->code_size;
 }
 
 /*
@@ -89,15 +164,14 @@ quantizer_create(QuantizerKind kind, HnswMetric metric, int dim, uint64 seed,
 {
 	Quantizer  *quantizer = palloc0(sizeof(Quantizer));
 
-	Assert(dim > 0);
-	Assert(kind == QUANTIZER_FLOAT ||
-		   (kind == QUANTIZER_LINEAR8) == (metric == HNSW_METRIC_L1));
-
+	Assert(quantizer_supports(kind, metric, dim));
 	quantizer->kind = kind;
 	quantizer->metric = metric;
 	quantizer->dim = dim;
 	quantizer->seed = seed;
 	set_sizes(quantizer);
+	if (quantizer_form(kind) != HNSW_FORM_DENSE)
+		return quantizer;
 
 	quantizer->centroid = palloc0(sizeof(float) * dim);
 	quantizer->scratch = palloc(sizeof(float) * quantizer->coded_dim);
@@ -115,9 +189,25 @@ quantizer_free(Quantizer *quantizer)
 {
 	if (quantizer->rotation != NULL)
 		rotation_free(quantizer->rotation);
-	pfree(quantizer->scratch);
-	pfree(quantizer->centroid);
+	if (quantizer->centroid != NULL)
+	{
+		pfree(quantizer->scratch);
+		pfree(quantizer->centroid);
+	}
 	pfree(quantizer);
+}
+
+/* Bytes of a query's coordinates */
+static Size
+coordinates_size(const Quantizer *quantizer)
+{
+	if (quantizer_is_sparse(quantizer))
+		return 0;
+	if (quantizer->kind == QUANTIZER_BITS)
+		return quantizer->code_size;
+	if (quantizer_is_rotated(quantizer))
+		return quantizer->coded_dim;
+	return sizeof(float) * quantizer->dim;
 }
 
 /*
@@ -127,15 +217,17 @@ quantizer_free(Quantizer *quantizer)
 QuantizedQuery *
 quantizer_query_create(const Quantizer *quantizer)
 {
-	bool		rotated = quantizer_is_rotated(quantizer);
-	Size		size = rotated ? (Size) quantizer->coded_dim :
-		sizeof(float) * quantizer->dim;
+	Size		size = coordinates_size(quantizer);
 	QuantizedQuery *query = palloc0(sizeof(QuantizedQuery) +
 									QUERY_ALIGNMENT + size);
 	char	   *coordinates = (char *) TYPEALIGN(QUERY_ALIGNMENT, query + 1);
 
 	query->quantizer = quantizer;
-	if (rotated)
+	if (quantizer_is_sparse(quantizer))
+		query->sparse = sparse_query_create(quantizer);
+	else if (quantizer->kind == QUANTIZER_BITS)
+		query->bits = (uint8 *) coordinates;
+	else if (quantizer_is_rotated(quantizer))
 		query->codes = (int8 *) coordinates;
 	else
 		query->values = (float *) coordinates;
@@ -145,7 +237,25 @@ quantizer_query_create(const Quantizer *quantizer)
 void
 quantizer_query_free(QuantizedQuery *query)
 {
+	if (query->sparse != NULL)
+		sparse_query_free(query->sparse);
 	pfree(query);
+}
+
+int
+quantizer_code_size(const Quantizer *quantizer, const uint8 *code)
+{
+	return quantizer_is_sparse(quantizer) ?
+		sparse_code_size(quantizer, code) : quantizer->code_size;
+}
+
+bool
+quantizer_code_is_whole(const Quantizer *quantizer, const uint8 *code,
+						int length)
+{
+	return quantizer_is_sparse(quantizer) ?
+		sparse_code_is_whole(quantizer, code, length) :
+		length == quantizer->code_size;
 }
 
 double
@@ -159,6 +269,8 @@ quantizer_key_from_distance(HnswMetric metric, double distance)
 			return 2 * distance;
 		case HNSW_METRIC_IP:
 		case HNSW_METRIC_L1:
+		case HNSW_METRIC_HAMMING:
+		case HNSW_METRIC_JACCARD:
 			break;
 	}
 	return distance;

@@ -3,9 +3,9 @@
  * quantize.h
  *	  Vectors as small codes, and distances estimated from codes.
  *
- * The quantizer turns a vector x of dim floats into a code (what a search
- * reads of every point it looks at), a few float factors beside it, and for
- * QUANTIZER_4 a refinement code that turns the 4-bit code into an 8-bit one.
+ * The quantizer turns a vector x into a code (what a search reads of every
+ * point it looks at), a few float factors beside it, and for QUANTIZER_4 a
+ * refinement code that turns the 4-bit code into an 8-bit one.
  * It works on plain memory: no buffers, no relations, no memory contexts
  * beyond palloc in the _create functions.
  *
@@ -15,6 +15,11 @@
  * delta * <y, P(q - c)> an unbiased estimate of <r, P(q - c)>.  The step of a
  * vector is its largest coordinate / 127, so nothing is clipped.
  *
+ * Codes of sparse vectors have different sizes, up to max_code_size, and say
+ * themselves how long they are; all others are code_size bytes.  That, and
+ * which form of vectors it takes, is all that anybody outside has to know of
+ * a kind.
+ *
  * src/quantize/quantize.h
  *
  *-------------------------------------------------------------------------
@@ -22,21 +27,7 @@
 #ifndef HNSW_QUANTIZE_H
 #define HNSW_QUANTIZE_H
 
-/*
- * What the index orders by.  Values are stored on disk.
- *
- * Everything inside the index works in "keys", floats that sort like the
- * operator's distance: L2 -> squared distance; inner product -> negative
- * inner product; cosine -> squared L2 distance of the normalized vectors,
- * which is twice the cosine distance; L1 -> the distance itself.
- */
-typedef enum HnswMetric
-{
-	HNSW_METRIC_L2 = 1,
-	HNSW_METRIC_IP = 2,
-	HNSW_METRIC_COSINE = 3,
-	HNSW_METRIC_L1 = 4
-} HnswMetric;
+#include "hnsw_vector.h"
 
 /* How vectors are coded.  Values are stored on disk. */
 typedef enum QuantizerKind
@@ -44,8 +35,12 @@ typedef enum QuantizerKind
 	QUANTIZER_FLOAT = 1,		/* float32 as is; cosine: normalized */
 	QUANTIZER_8 = 2,			/* rotated, one byte per coordinate */
 	QUANTIZER_4 = 3,			/* rotated, 4 bits + 4 bits refinement */
-	QUANTIZER_LINEAR8 = 4		/* L1: one byte per coordinate, low + step *
+	QUANTIZER_LINEAR8 = 4,		/* L1: one byte per coordinate, low + step *
 								 * code with low and step per vector */
+	QUANTIZER_BITS = 5,			/* bits as they are */
+	QUANTIZER_SPARSE_FLOAT = 6, /* indices packed, float32 as is */
+	QUANTIZER_SPARSE_8 = 7		/* indices packed, one byte per element as in
+								 * LINEAR8 */
 } QuantizerKind;
 
 #define QUANTIZER_MAX_FACTORS 3
@@ -60,17 +55,21 @@ typedef struct Quantizer
 	HnswMetric	metric;
 	int			dim;			/* dimensions of the user's vectors */
 	int			coded_dim;		/* coordinates in a code: dim, or for rotated
-								 * kinds dim rounded up to a multiple of 16 */
+								 * kinds dim rounded up to a multiple of 16;
+								 * not for sparse kinds */
 	uint64		seed;			/* of the rotation */
-	float	   *centroid;		/* dim floats; all zero for unrotated kinds */
+	float	   *centroid;		/* dim floats; all zero for unrotated kinds,
+								 * NULL when vectors are not dense */
 	float		centroid_norm_sq;	/* |c|^2 */
 	float		max_norm_sq;	/* IP only, set by the caller: squared radius
 								 * of the sphere that points are lifted to,
 								 * see QuantizedQuery */
 
 	/* sizes, bytes unless said otherwise */
+	bool		variable_size;	/* codes differ in size: code_size is 0 */
 	int			code_size;		/* FLOAT 4*dim, 8 and LINEAR8 coded_dim, 4
-								 * coded_dim / 2 */
+								 * coded_dim / 2, BITS dim / 8 */
+	int			max_code_size;	/* code_size, or what any vector may take */
 	int			nfactors;		/* floats kept with each code */
 	int			refine_size;	/* QUANTIZER_4 coded_dim / 2, else 0 */
 	int			nrefine_factors;	/* QUANTIZER_4 1, else 0 */
@@ -95,6 +94,9 @@ typedef struct QuantizedQuery
 	bool		as_point;
 	float	   *values;			/* FLOAT and LINEAR8: dim floats */
 	int8	   *codes;			/* rotated kinds: coded_dim bytes */
+	uint8	   *bits;			/* BITS */
+	float		weight;			/* BITS: how many are set */
+	struct SparseQuery *sparse; /* sparse kinds */
 	float		scale;			/* rotated coordinate ~ scale * codes[i] */
 	float		code_sum;		/* sum of codes[i] */
 	float		norm_sq;		/* |P(q - c)|^2 (or |q|^2 when unrotated) */
@@ -104,9 +106,23 @@ typedef struct QuantizedQuery
 	float		refined_error_scale;	/* see quantizer_set_error_scales */
 } QuantizedQuery;
 
-/* What AUTO means: FLOAT up to 32 dimensions, 8 up to 256, else 4; LINEAR8
- * instead of 8 and 4 for L1. */
-extern QuantizerKind quantizer_auto(HnswMetric metric, int dim);
+/*
+ * What AUTO means.  Dense vectors: FLOAT up to 32 dimensions, 8 up to 256,
+ * else 4; LINEAR8 instead of 8 and 4 for L1.  Sparse ones: SPARSE_8.
+ */
+extern QuantizerKind quantizer_auto(HnswForm form, HnswMetric metric, int dim);
+
+/*
+ * Whether the quantizer of such a kind, metric and number of dimensions can
+ * be made.  They may come from disk.
+ */
+extern bool quantizer_supports(QuantizerKind kind, HnswMetric metric,
+							   uint32 dim);
+extern HnswForm quantizer_form(QuantizerKind kind);
+extern int	quantizer_max_dimensions(HnswForm form);
+
+/* Whether a centroid makes its codes better */
+extern bool quantizer_wants_centroid(QuantizerKind kind);
 
 /*
  * centroid: dim floats (copied), or NULL for the origin; of the normalized
@@ -119,16 +135,29 @@ extern Quantizer *quantizer_create(QuantizerKind kind, HnswMetric metric,
 extern void quantizer_free(Quantizer *quantizer);
 
 /*
- * Encodes vector (dim finite floats; normalized here when the metric is
- * cosine).  A vector whose squared norm is no float32 counts as shorter, in
- * its own direction, so that no key is ever NaN; see quantize/codes.h.
+ * Encodes vector (normalized here when the metric is cosine).  A vector whose
+ * squared norm is no float32 counts as shorter, in its own direction, so that
+ * no key is ever NaN; see quantize/codes.h.
  * Codes of QUANTIZER_FLOAT are aligned as float, here and below; others need
- * no alignment.
+ * no alignment.  Room for max_code_size bytes is always enough.
  * refine and refine_factors may be NULL for kinds without refinement.
  */
-extern void quantizer_encode(Quantizer *quantizer, const float *vector,
+extern void quantizer_encode(Quantizer *quantizer, const HnswVector *vector,
 							 uint8 *code, float *factors,
 							 uint8 *refine, float *refine_factors);
+
+/* Bytes of a code that quantizer_encode made */
+extern int	quantizer_code_size(const Quantizer *quantizer, const uint8 *code);
+
+/*
+ * Whether length bytes from anywhere are a whole code, whose size and
+ * elements can be trusted.  Codes that are not of variable size always are.
+ */
+extern bool quantizer_code_is_whole(const Quantizer *quantizer,
+									const uint8 *code, int length);
+
+/* Makes the code of a vector without elements, of kinds of variable size. */
+extern void quantizer_empty_code(const Quantizer *quantizer, uint8 *code);
 
 /* A vector as it is coded; refine and refine_factors where the kind has them */
 typedef struct QuantizedVector
@@ -158,7 +187,8 @@ extern QuantizedQuery *quantizer_query_create(const Quantizer *quantizer);
 extern void quantizer_query_free(QuantizedQuery *query);
 
 /* Prepares the user's query vector. */
-extern void quantizer_prepare_query(Quantizer *quantizer, const float *vector,
+extern void quantizer_prepare_query(Quantizer *quantizer,
+									const HnswVector *vector,
 									QuantizedQuery *query);
 
 /*
@@ -175,7 +205,8 @@ extern void quantizer_point_as_query(const Quantizer *quantizer,
 /*
  * The key of one point, from its navigation code and factors.  A code that
  * is stored in pieces is summed up with quantizer_partial over byte ranges
- * (offset and nbytes multiples of 4, or up to the end) and then finished.
+ * (offset and nbytes multiples of 4, or up to the end) and then finished;
+ * one of variable size has to be in one piece.
  * quantizer_score(q, c, f) is quantizer_finish(q, quantizer_partial(q, c, 0,
  * code_size, f), f); more pieces than one differ by rounding at most.
  */
@@ -203,7 +234,7 @@ extern float quantizer_finish_refined(const QuantizedQuery *query, float sum,
 /*
  * Standard deviation of the key's error (estimate against truth), from
  * theory and the point's factors: quantization of point and query together.
- * 0 for QUANTIZER_FLOAT.  refined: of the refined key.  An as_point query
+ * 0 when the code is the vector.  refined: of the refined key.  An as_point query
  * counts as exact: between two points, the other's error comes on top.
  */
 extern float quantizer_error(const QuantizedQuery *query, const float *factors,

@@ -140,6 +140,8 @@ exact_key(HnswMetric metric, const float *a, const float *b, int n)
 			for (int i = 0; i < n; i++)
 				sum += fabs((double) a[i] - b[i]);
 			return sum;
+		default:
+			break;
 	}
 	return NAN;
 }
@@ -164,11 +166,22 @@ make_centroid(HnswMetric metric, const float *vectors, int count, int dim)
 }
 
 static void
+prepare_dense(Quantizer *quantizer, const float *vector,
+			  QuantizedQuery *query)
+{
+	HnswVector	dense = {.elements = vector};
+
+	quantizer_prepare_query(quantizer, &dense, query);
+}
+
+static void
 encode_one(CodeSet *set, int i, const float *vector)
 {
 	Quantizer  *quantizer = set->quantizer;
 
-	quantizer_encode(quantizer, vector,
+	HnswVector	dense = {.elements = vector};
+
+	quantizer_encode(quantizer, &dense,
 					 set->codes + (size_t) i * quantizer->code_size,
 					 set->factors + i * QUANTIZER_MAX_FACTORS,
 					 set->refines + (size_t) i * quantizer->refine_size,
@@ -390,12 +403,12 @@ test_sizes(void)
 {
 	Quantizer  *q;
 
-	unit_ok(quantizer_auto(HNSW_METRIC_L2, 32) == QUANTIZER_FLOAT &&
-			quantizer_auto(HNSW_METRIC_L2, 33) == QUANTIZER_8 &&
-			quantizer_auto(HNSW_METRIC_IP, 256) == QUANTIZER_8 &&
-			quantizer_auto(HNSW_METRIC_COSINE, 257) == QUANTIZER_4 &&
-			quantizer_auto(HNSW_METRIC_L1, 32) == QUANTIZER_FLOAT &&
-			quantizer_auto(HNSW_METRIC_L1, 768) == QUANTIZER_LINEAR8,
+	unit_ok(quantizer_auto(HNSW_FORM_DENSE, HNSW_METRIC_L2, 32) == QUANTIZER_FLOAT &&
+			quantizer_auto(HNSW_FORM_DENSE, HNSW_METRIC_L2, 33) == QUANTIZER_8 &&
+			quantizer_auto(HNSW_FORM_DENSE, HNSW_METRIC_IP, 256) == QUANTIZER_8 &&
+			quantizer_auto(HNSW_FORM_DENSE, HNSW_METRIC_COSINE, 257) == QUANTIZER_4 &&
+			quantizer_auto(HNSW_FORM_DENSE, HNSW_METRIC_L1, 32) == QUANTIZER_FLOAT &&
+			quantizer_auto(HNSW_FORM_DENSE, HNSW_METRIC_L1, 768) == QUANTIZER_LINEAR8,
 			"auto goes by dimensions and metric");
 
 	q = quantizer_create(QUANTIZER_4, HNSW_METRIC_L2, 300, 1, NULL);
@@ -499,7 +512,7 @@ measure_errors(const CodeSet *set, const float *queries, int nqueries,
 	{
 		const float *vector = queries + (size_t) i * dim;
 
-		quantizer_prepare_query(quantizer, vector, query);
+		prepare_dense(quantizer, vector, query);
 		for (int j = 0; j < set->count; j++)
 		{
 			const float *factors = factors_of(set, j);
@@ -592,7 +605,7 @@ test_unbiased_over_seeds(QuantizerKind kind, int dim)
 		double		truth = exact_key(HNSW_METRIC_L2, a, b, dim);
 
 		encode_one(&set, 0, a);
-		quantizer_prepare_query(set.quantizer, b, query);
+		prepare_dense(set.quantizer, b, query);
 		count_error(&navigation, score(&set, query, 0) - truth, 1, 1);
 		count_error(&refined, best_score(&set, query, 0) - truth, 1, 1);
 		quantizer_query_free(query);
@@ -614,7 +627,7 @@ worst_miss(const CodeSet *set, const float *vector, QuantizedQuery *query)
 	Quantizer  *quantizer = set->quantizer;
 	double		worst = 0;
 
-	quantizer_prepare_query(quantizer, vector, query);
+	prepare_dense(quantizer, vector, query);
 	for (int i = 0; i < set->count; i++)
 	{
 		const float *point = set->vectors + (size_t) i * quantizer->dim;
@@ -734,7 +747,7 @@ test_pieces(QuantizerKind kind, HnswMetric metric)
 			if (round & 1)
 				as_query(&set, 1, true, query);
 			else
-				quantizer_prepare_query(set.quantizer, vectors + dim, query);
+				prepare_dense(set.quantizer, vectors + dim, query);
 			scale = dot(vectors, vectors, dim) +
 				dot(vectors + dim, vectors + dim, dim) +
 				exact_key(HNSW_METRIC_L1, vectors, vectors + dim, dim);
@@ -853,7 +866,7 @@ test_lift(QuantizerKind kind)
 		set.quantizer->max_norm_sq;
 	double		worst = 0;
 
-	quantizer_prepare_query(set.quantizer, vector, query);
+	prepare_dense(set.quantizer, vector, query);
 	for (int i = 0; i < count; i++)
 	{
 		double		key;
@@ -930,7 +943,7 @@ test_odd_input(QuantizerKind kind, HnswMetric metric)
 		{
 			fill_odd(vectors, dim, i % ODD_SHAPES);
 			if (i < ODD_SHAPES)
-				quantizer_prepare_query(set.quantizer, vectors, query);
+				prepare_dense(set.quantizer, vectors, query);
 			else
 				as_query(&set, i - ODD_SHAPES, i & 1, query);
 			for (int j = 0; j < set.count; j++)
@@ -979,7 +992,7 @@ test_scales(QuantizerKind kind, HnswMetric metric)
 			scaled[i] = vectors[i] * scales[s];
 		set = make_codes(kind, metric, scaled, 2, dim);
 		query = quantizer_query_create(set.quantizer);
-		quantizer_prepare_query(set.quantizer, scaled + 2 * dim, query);
+		prepare_dense(set.quantizer, scaled + 2 * dim, query);
 		truth = exact_key(metric, scaled, scaled + 2 * dim, dim);
 		norm = metric == HNSW_METRIC_COSINE ? 1 : dot(scaled, scaled, dim);
 		if (metric == HNSW_METRIC_L1)
@@ -1007,7 +1020,7 @@ test_zero(QuantizerKind kind, HnswMetric metric)
 	double		expected = 0;
 
 	encode_one(&set, 0, vectors);
-	quantizer_prepare_query(set.quantizer, zero, query);
+	prepare_dense(set.quantizer, zero, query);
 	if (metric == HNSW_METRIC_L2)
 		expected = norm_sq;
 	else if (metric == HNSW_METRIC_COSINE)
@@ -1019,7 +1032,7 @@ test_zero(QuantizerKind kind, HnswMetric metric)
 			metric_names[metric]);
 
 	encode_one(&set, 0, zero);
-	quantizer_prepare_query(set.quantizer, vectors, query);
+	prepare_dense(set.quantizer, vectors, query);
 	unit_ok(fabs(best_score(&set, query, 0) - expected) < 1e-2 * norm_sq,
 			"quantizer %s, %s: the zero vector", kind_names[kind],
 			metric_names[metric]);
@@ -1068,7 +1081,7 @@ common_nearest(const CodeSet *set, const float *vector,
 	int			dim = set->quantizer->dim;
 	int			common = 0;
 
-	quantizer_prepare_query(set->quantizer, vector, query);
+	prepare_dense(set->quantizer, vector, query);
 	for (int i = 0; i < set->count; i++)
 	{
 		truth[i].key = exact_key(set->quantizer->metric, vector,
@@ -1163,7 +1176,7 @@ bench_of(QuantizerKind kind, int dim)
 			encode_one(&set, i, vectors + (size_t) i * dim);
 		start[1] = nanoseconds();
 		for (int i = 0; i < count; i++)
-			quantizer_prepare_query(set.quantizer, vectors + (size_t) i * dim,
+			prepare_dense(set.quantizer, vectors + (size_t) i * dim,
 									query);
 		start[2] = nanoseconds();
 		for (int i = 0; i < count; i++)
