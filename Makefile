@@ -99,7 +99,7 @@ UNIT_LIBRARY = $(UNIT_DIR)/portable.a
 UNIT_OBJS := $(PORTABLE_SOURCES:%.c=$(UNIT_DIR)/%.o)
 UNIT_COMPILE = $(CC) $(UNIT_CFLAGS) $(if $(WERROR),$(WARNINGS)) -MMD -MP \
 	-DFRONTEND -DUSE_ASSERT_CHECKING=1 -Itest/unit $(CPPFLAGS)
-UNIT_LIBS = -L$(pkglibdir) -L$(libdir) -lpgcommon -lpgport -lm
+UNIT_LIBS = -L$(pkglibdir) -L$(libdir) -lpgcommon -lpgport -lm -pthread
 
 unit: $(UNIT_TESTS:%=$(UNIT_DIR)/%)
 	@set -e; for test in $^; do echo "# $$test"; $$test; done

@@ -39,6 +39,9 @@
 #define SAMPLE_RANGES		64
 #define SAMPLE_BLOCKS		8
 
+/* Enough to tell what a point takes on average */
+#define MANY_POINTS			100000
+
 /* Mixed with the option seed, so that seed 0 is as good as any */
 #define SEED_BASE			UINT64CONST(0x6A09E667F3BCC908)
 
@@ -62,6 +65,7 @@ typedef struct BuildState
 	float	   *centroid;		/* NULL: the origin */
 
 	/* load */
+	double		graph_bytes;	/* per point, 0 when not known yet */
 	double		max_norm_sq;
 	bool		full;			/* memory is used up, rows are only counted */
 	double		rows_left_out;
@@ -270,10 +274,33 @@ sample_centroid(BuildState *state)
  * Load
  *-------------------------------------------------------------------------
  */
+static void
+graph_options(const HnswMetaPageData *meta, GraphBuildOptions *options)
+{
+	options->m = meta->m;
+	options->ef_construction = meta->ef_construction;
+	options->select.heuristic =
+		(meta->select_flags & HNSW_SELECT_HEURISTIC) != 0;
+	options->select.extend_candidates =
+		(meta->select_flags & HNSW_SELECT_EXTEND) != 0;
+	options->select.keep_pruned =
+		(meta->select_flags & HNSW_SELECT_KEEP_PRUNED) != 0;
+	options->seed = meta->seed;
+}
+
+/* Bytes that the graph takes for each point */
 static double
 graph_bytes(BuildState *state)
 {
-	return graph_build_bytes_per_point(state->meta.m);
+	GraphBuildOptions options;
+
+	if (state->graph_bytes == 0)
+	{
+		graph_options(&state->meta, &options);
+		state->graph_bytes =
+			(double) graph_build_size(&options, MANY_POINTS) / MANY_POINTS;
+	}
+	return state->graph_bytes;
 }
 
 /* Notes when another point would need more memory than there may be. */
@@ -364,34 +391,31 @@ load_rows(BuildState *state)
  *-------------------------------------------------------------------------
  */
 static void
+wait_for_nobody(GraphTeam *team)
+{
+}
+
+static void
+report_points(GraphTeam *team, PointId done)
+{
+	CHECK_FOR_INTERRUPTS();
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, done);
+}
+
+static void
 build_graph(BuildState *state)
 {
 	PointId		npoints = build_points_count(state->points);
-	GraphBuildOptions options = {
-		.m = state->meta.m,
-		.ef_construction = state->meta.ef_construction,
-		.select = {
-			.heuristic = (state->meta.select_flags & HNSW_SELECT_HEURISTIC) != 0,
-			.extend_candidates =
-			(state->meta.select_flags & HNSW_SELECT_EXTEND) != 0,
-			.keep_pruned =
-			(state->meta.select_flags & HNSW_SELECT_KEEP_PRUNED) != 0
-		},
-		.seed = state->meta.seed
-	};
+	GraphTeam	team = {wait_for_nobody, report_points};
+	GraphBuildOptions options;
 	uint32		attached;
 
 	start_phase(HNSW_PHASE_GRAPH, npoints);
+	graph_options(&state->meta, &options);
 	state->graph = graph_build_create(&options,
 									  build_points_store(state->points),
 									  build_points_set_query, npoints);
-	for (PointId point = 0; point < npoints; point++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		graph_build_add(state->graph, point);
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
-									 point + 1);
-	}
+	graph_build_lead(state->graph, &team);
 	attached = graph_build_connect(state->graph);
 	ereport(DEBUG1,
 			(errmsg_internal("hnsw index \"%s\": %u points, %u attached to be reachable",

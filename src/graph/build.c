@@ -1,7 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * build.c
- *	  Building a graph in memory by inserting one point after the other.
+ *	  The memory of a graph under construction, and the graph as a store.
+ *
+ * All that members of a team share is one piece of memory without pointers
+ * in it, so that each of them can have it at another address.
  *
  * src/graph/build.c
  *
@@ -14,7 +17,8 @@
 #include "graph/build_internal.h"
 #include "graph/graph.h"
 #include "graph/memory.h"
-#include "graph/select.h"
+
+#define CACHE_LINE	64
 
 /* splitmix64's finalizer */
 static uint64
@@ -53,7 +57,7 @@ build_get_links(GraphStore *store, PointId point, GraphLevel level,
 	LinkList	list;
 
 	*live = true;
-	if (point >= build->ninserted || level > build->levels[point])
+	if (point >= build->shared->ninserted || level > build->levels[point])
 		return 0;
 	list = build_list(build, point, level);
 	memcpy(links, list.links, list.head->count * sizeof(PointId));
@@ -82,32 +86,168 @@ build_prefetch_links(GraphStore *store, PointId point, GraphLevel level)
 {
 	LinkList	list = build_list((GraphBuild *) store, point, level);
 
-	for (int i = 0; i < list.capacity; i += 64 / sizeof(PointId))
+	for (int i = 0; i < list.capacity; i += CACHE_LINE / sizeof(PointId))
 		__builtin_prefetch(list.links + i);
 }
 
-/* Gives every point its level; returns how many lists there are above 0. */
-static uint64
-assign_levels(GraphBuild *build)
+/*-------------------------------------------------------------------------
+ * Memory
+ *-------------------------------------------------------------------------
+ */
+
+/* How many of everything there are */
+typedef struct BuildCounts
+{
+	PointId		npoints;
+	uint32		nupper;
+	uint32		max_batch;
+	uint32		max_waiting;
+} BuildCounts;
+
+static void
+count_everything(BuildCounts *counts, const GraphBuildOptions *options,
+				 PointId npoints)
 {
 	uint64		nupper = 0;
+	PointId		end;
 
-	for (PointId point = 0; point < build->npoints; point++)
+	memset(counts, 0, sizeof(BuildCounts));
+	counts->npoints = npoints;
+	for (PointId begin = 0; begin < npoints; begin = end)
+	{
+		uint32		nwaiting = 0;
+
+		end = build_batch_end(npoints, begin);
+		for (PointId point = begin; point < end; point++)
+		{
+			GraphLevel	level = graph_random_level(options->seed, point,
+												   options->m);
+
+			nwaiting += build_own_links(options->m, 0) +
+				level * build_own_links(options->m, 1);
+			nupper += level;
+		}
+		counts->max_waiting = Max(counts->max_waiting, nwaiting);
+		counts->max_batch = Max(counts->max_batch, end - begin);
+	}
+	counts->nupper = (uint32) nupper;
+}
+
+/* Sets a pointer to the next array in the memory, and goes to its end. */
+#define PLACE(pointer, cursor, count) \
+	((pointer) = (void *) (cursor), \
+	 (cursor) += TYPEALIGN(CACHE_LINE, \
+						   graph_array_size(count, sizeof(*(pointer)))))
+
+/* Sets the pointers into the memory; returns where it ends. */
+static char *
+place_arrays(GraphBuild *build, char *memory, const BuildCounts *counts)
+{
+	int			m = build->options.m;
+	uint64		nlists[2] = {counts->npoints, counts->nupper};
+	char	   *cursor = memory;
+
+	PLACE(build->shared, cursor, 1);
+	PLACE(build->levels, cursor, counts->npoints);
+	PLACE(build->upper, cursor, counts->npoints);
+	PLACE(build->in_links, cursor, counts->npoints);
+	PLACE(build->in_changes, cursor, counts->npoints);
+	for (int i = 0; i < 2; i++)
+	{
+		PLACE(build->lists[i], cursor,
+			  nlists[i] * build_list_stride(m, (GraphLevel) i));
+		PLACE(build->distances_of[i], cursor,
+			  nlists[i] * build_list_capacity(m, (GraphLevel) i));
+		PLACE(build->waiting_for[i], cursor, nlists[i]);
+	}
+	PLACE(build->waiting, cursor, counts->max_waiting);
+	PLACE(build->targets, cursor, counts->max_waiting);
+	return cursor;
+}
+
+Size
+graph_build_size(const GraphBuildOptions *options, PointId npoints)
+{
+	GraphBuild	build;
+	BuildCounts counts;
+
+	build.options = *options;
+	count_everything(&counts, options, npoints);
+	return place_arrays(&build, NULL, &counts) - (char *) NULL;
+}
+
+/* Gives every point its level and its lists above level 0. */
+static void
+assign_levels(GraphBuild *build, PointId npoints)
+{
+	uint32		nupper = 0;
+
+	for (PointId point = 0; point < npoints; point++)
 	{
 		GraphLevel	level = graph_random_level(build->options.seed, point,
 											   build->options.m);
 
 		build->levels[point] = level;
-		build->upper[point] = (uint32) nupper;
+		build->upper[point] = nupper;
 		nupper += level;
 	}
-	return nupper;
 }
 
-static Size
-list_bytes(int m, GraphLevel level)
+void
+graph_build_init(void *memory, const GraphBuildOptions *options,
+				 PointId npoints)
 {
-	return build_list_words(m, level) * sizeof(uint32);
+	GraphBuild	build;
+	BuildCounts counts;
+	BuildShared *shared;
+
+	Assert(options->m >= GRAPH_MIN_M && options->m <= GRAPH_MAX_M);
+	Assert(options->ef_construction >= 1);
+	build.options = *options;
+	count_everything(&counts, options, npoints);
+	(void) place_arrays(&build, memory, &counts);
+
+	shared = build.shared;
+	memset(shared, 0, sizeof(BuildShared));
+	shared->options = *options;
+	shared->npoints = npoints;
+	shared->nupper = counts.nupper;
+	shared->max_batch = counts.max_batch;
+	shared->max_waiting = counts.max_waiting;
+	shared->entry = InvalidPointId;
+	assign_levels(&build, npoints);
+	memset(build.in_links, 0, npoints * sizeof(uint16));
+	memset(build.in_changes, 0, npoints * sizeof(int16));
+	memset(build.waiting_for[0], 0xFF, npoints * sizeof(uint32));
+	memset(build.waiting_for[1], 0xFF, counts.nupper * sizeof(uint32));
+}
+
+GraphBuild *
+graph_build_attach(void *memory, GraphStore *distances,
+				   void (*set_query) (GraphStore *distances, PointId point))
+{
+	GraphBuild *build = palloc0(sizeof(GraphBuild));
+	BuildShared *shared = memory;
+	BuildCounts counts = {
+		shared->npoints, shared->nupper, shared->max_batch,
+		shared->max_waiting
+	};
+
+	build->store.get_links = build_get_links;
+	build->store.score = build_score;
+	build->store.score_between = build_score_between;
+	build->store.prefetch_links = build_prefetch_links;
+	build->options = shared->options;
+	build->distances = distances;
+	build->set_query = set_query;
+	(void) place_arrays(build, memory, &counts);
+	build->candidates =
+		graph_array_alloc(Max(2 * (uint32) build->options.ef_construction,
+							  counts.max_batch), sizeof(GraphNeighbour));
+	build->search =
+		graph_search_create(&build->store,
+							build->options.select.extend_candidates);
+	return build;
 }
 
 GraphBuild *
@@ -115,30 +255,14 @@ graph_build_create(const GraphBuildOptions *options, GraphStore *distances,
 				   void (*set_query) (GraphStore *distances, PointId point),
 				   PointId npoints)
 {
-	GraphBuild *build = palloc0(sizeof(GraphBuild));
-	uint64		nupper;
+	void	   *memory = graph_array_alloc(graph_build_size(options, npoints) +
+										   CACHE_LINE, 1);
+	void	   *aligned = (void *) TYPEALIGN(CACHE_LINE, memory);
+	GraphBuild *build;
 
-	Assert(options->m >= GRAPH_MIN_M && options->m <= GRAPH_MAX_M);
-	Assert(options->ef_construction >= 1);
-	build->store.get_links = build_get_links;
-	build->store.score = build_score;
-	build->store.score_between = build_score_between;
-	build->store.prefetch_links = build_prefetch_links;
-	build->options = *options;
-	build->distances = distances;
-	build->set_query = set_query;
-	build->npoints = npoints;
-	build->entry = InvalidPointId;
-	build->levels = graph_array_alloc(npoints, sizeof(GraphLevel));
-	build->upper = graph_array_alloc(npoints, sizeof(uint32));
-	nupper = assign_levels(build);
-	build->in_links = graph_array_alloc0(npoints, sizeof(uint16));
-	build->lists[0] = graph_array_alloc(npoints, list_bytes(options->m, 0));
-	build->lists[1] = graph_array_alloc(nupper, list_bytes(options->m, 1));
-	build->candidates = graph_array_alloc(2 * options->ef_construction,
-										  sizeof(GraphNeighbour));
-	build->search = graph_search_create(&build->store,
-										options->select.extend_candidates);
+	graph_build_init(aligned, options, npoints);
+	build = graph_build_attach(aligned, distances, set_query);
+	build->own_memory = memory;
 	return build;
 }
 
@@ -146,117 +270,20 @@ void
 graph_build_free(GraphBuild *build)
 {
 	graph_search_free(build->search);
-	pfree(build->lists[0]);
-	pfree(build->lists[1]);
-	pfree(build->levels);
-	pfree(build->upper);
-	pfree(build->in_links);
 	pfree(build->candidates);
+	if (build->own_memory != NULL)
+		pfree(build->own_memory);
 	pfree(build);
 }
 
-double
-graph_build_bytes_per_point(int m)
-{
-	double		fixed = sizeof(GraphLevel) + sizeof(uint32) + sizeof(uint16);
-
-	/* what graph_locality_order takes and returns */
-	fixed += 3 * sizeof(PointId) + sizeof(uint8);
-
-	/* a point has 1 / (m - 1) lists above level 0 on average */
-	return fixed + list_bytes(m, 0) + (double) list_bytes(m, 1) / (m - 1);
-}
-
-/* Appends the results of the last search to the candidates. */
-static int
-take_candidates(GraphBuild *build, int have)
-{
-	int			n;
-	const GraphNeighbour *results = graph_search_results(build->search, &n);
-
-	memcpy(build->candidates + have, results, n * sizeof(GraphNeighbour));
-	return have + n;
-}
-
-/*
- * Fills in the candidates for the links of a new point at a level, found from
- * the given entries; returns how many.
- *
- * All links of all results were followed, so that the neighbours' neighbours
- * that are nearest are among the points that the search met and left behind.
+/*-------------------------------------------------------------------------
+ * What there is
+ *-------------------------------------------------------------------------
  */
-static int
-find_candidates(GraphBuild *build, const GraphNeighbour *entries,
-				int nentries, GraphLevel level)
-{
-	int			ef = build->options.ef_construction;
-	int			n;
-
-	(void) graph_search_level(build->search, entries, nentries, level, ef);
-	n = take_candidates(build, 0);
-	if (build->options.select.extend_candidates)
-	{
-		(void) graph_search_continue(build->search, ef, false);
-		n = take_candidates(build, n);
-	}
-	return n;
-}
-
-/* Links a new point at a level, both ways. */
-static void
-link_at_level(GraphBuild *build, PointId point, GraphLevel level,
-			  int ncandidates)
-{
-	GraphNeighbour *links = build->candidates;
-	int			n;
-
-	n = build_set_links(build, point, level, links, ncandidates);
-	for (int i = 0; i < n; i++)
-	{
-		GraphNeighbour back = {links[i].distance, point};
-
-		build_add_link(build, links[i].point, level, back);
-	}
-}
-
-void
-graph_build_add(GraphBuild *build, PointId point)
-{
-	GraphLevel	level = build->levels[point];
-	GraphLevel	top;
-	GraphNeighbour nearest;
-	const GraphNeighbour *entries = &nearest;
-	int			nentries = 1;
-
-	Assert(point == build->ninserted && point < build->npoints);
-	for (int l = 0; l <= level; l++)
-		memset(build_list(build, point, (GraphLevel) l).head, 0,
-			   sizeof(ListHead));
-	if (point == 0)
-	{
-		build->entry = point;
-		build->ninserted = 1;
-		return;
-	}
-
-	build->set_query(build->distances, point);
-	top = build->levels[build->entry];
-	nearest = graph_descend(build->search, build->entry, top, level + 1);
-	for (int l = Min(level, top); l >= 0; l--)
-	{
-		nentries = find_candidates(build, entries, nentries, (GraphLevel) l);
-		entries = build->candidates;
-		link_at_level(build, point, (GraphLevel) l, nentries);
-	}
-	build->ninserted = point + 1;
-	if (level > top)
-		build->entry = point;
-}
-
 PointId
 graph_build_entry(const GraphBuild *build)
 {
-	return build->entry;
+	return build->shared->entry;
 }
 
 GraphLevel
@@ -272,7 +299,7 @@ graph_build_links(const GraphBuild *build, PointId point, GraphLevel level,
 	LinkList	list;
 
 	*count = 0;
-	if (point >= build->ninserted || level > build->levels[point])
+	if (point >= build->shared->ninserted || level > build->levels[point])
 		return NULL;
 	list = build_list(build, point, level);
 	*count = list.head->count;

@@ -30,31 +30,102 @@ StaticAssertDecl(sizeof(ListHead) == sizeof(uint32), "a head is a word");
 StaticAssertDecl(GRAPH_MAX_LINKS <= 0xFF,
 				 "the length of a list must fit a byte");
 
+/*
+ * A link back to a new point that waits to be put into its neighbour's list.
+ * Those of one list are chained.
+ */
+typedef struct WaitingLink
+{
+	uint32		next;			/* NO_WAITING_LINK at the end */
+	uint32		number;			/* of the list; see build_numbered_list */
+	PointId		point;
+	float		distance;
+	bool		upper;			/* a list above level 0 */
+} WaitingLink;
+
+#define NO_WAITING_LINK		PG_UINT32_MAX
+
+/*
+ * What all members of a team share, at the front of the memory of a build.
+ * Members write here what build_shared_add counts; everything else is the
+ * leader's, who writes it while the others wait.
+ */
+typedef struct BuildShared
+{
+	GraphBuildOptions options;
+	PointId		npoints;
+	PointId		ninserted;		/* points before this one can be met */
+	PointId		entry;
+	uint32		nupper;			/* lists above level 0 */
+	uint32		max_batch;		/* points in a batch, at most, and links that */
+	uint32		max_waiting;	/* wait in one */
+	bool		done;			/* there is no other batch */
+
+	/* the batch: from ninserted on */
+	PointId		batch_end;
+	PointId		next_point;		/* first that nobody has taken */
+	uint32		next_target;	/* the same of targets */
+	uint32		nwaiting;
+	uint32		ntargets;
+} BuildShared;
+
+/*
+ * A team member's view.  Arrays are in the shared memory; search and scratch
+ * space are the member's own.
+ */
 struct GraphBuild
 {
 	GraphStore	store;			/* the graph as a store; must be first */
 	GraphBuildOptions options;
 	GraphStore *distances;
 	void		(*set_query) (GraphStore *distances, PointId point);
-	PointId		npoints;		/* room for so many */
-	PointId		ninserted;
-	PointId		entry;
+	BuildShared *shared;
+	void	   *own_memory;		/* the shared memory, if nobody shares it */
 	GraphLevel *levels;			/* per point */
 	uint32	   *upper;			/* per point: number of its first list above
 								 * level 0, when it has one */
-	uint16	   *in_links;		/* per point: links to it at level 0; what
-								 * reaches the maximum stays there */
-	GraphSearch *search;
 
 	/*
-	 * A list is a head, an array of links and an array of their distances,
-	 * both as long as a list of the level can get: that many words of 4 bytes.
-	 * Level 0 by point, upper levels by list number.
+	 * Links to each point at level 0, as before the batch, and what the batch
+	 * has changed.  What reaches the maximum stays there.
 	 */
-	uint32	   *lists[2];		/* level 0, upper levels */
+	uint16	   *in_links;
+	int16	   *in_changes;
 
-	GraphNeighbour *candidates; /* scratch of graph_build_add */
+	/*
+	 * A list is a head and an array of links, and elsewhere an array of their
+	 * distances; both arrays are as long as a list of the level can get.
+	 * [0]: level 0 by point, [1]: upper levels by list number.
+	 */
+	uint32	   *lists[2];
+	float	   *distances_of[2];
+	uint32	   *waiting_for[2]; /* first link that waits for each list */
+	WaitingLink *waiting;
+	uint32	   *targets;		/* a waiting link of each list that has any */
+
+	GraphSearch *search;
+	GraphNeighbour *candidates; /* scratch of the stages */
 };
+
+/* Adds to a number that members share; returns what it was. */
+static inline uint32
+build_shared_add(uint32 *number, uint32 n)
+{
+	return __atomic_fetch_add(number, n, __ATOMIC_RELAXED);
+}
+
+/* Sets a number that members share; returns what it was. */
+static inline uint32
+build_shared_exchange(uint32 *number, uint32 n)
+{
+	return __atomic_exchange_n(number, n, __ATOMIC_RELAXED);
+}
+
+static inline void
+build_count_change(int16 *number, int n)
+{
+	(void) __atomic_fetch_add(number, (int16) n, __ATOMIC_RELAXED);
+}
 
 /*
  * How many links a list holds during the build, and how many of them its
@@ -77,10 +148,16 @@ build_own_links(int m, GraphLevel level)
 	return GraphOwnLinks(m, level);
 }
 
+/*
+ * Words from one list to the next.  At level 0, where it pays, no list shares
+ * a cache line with another.
+ */
 static inline int
-build_list_words(int m, GraphLevel level)
+build_list_stride(int m, GraphLevel level)
 {
-	return 1 + 2 * build_list_capacity(m, level);
+	int			words = 1 + build_list_capacity(m, level);
+
+	return level == 0 && m >= 8 ? (int) TYPEALIGN(16, words) : words;
 }
 
 /* One list, wherever it is */
@@ -92,27 +169,45 @@ typedef struct LinkList
 	int			capacity;
 } LinkList;
 
+/* The list of a number, which at level 0 is the point */
 static inline LinkList
-build_list(const GraphBuild *build, PointId point, GraphLevel level)
+build_numbered_list(const GraphBuild *build, uint32 number, bool upper)
 {
 	int			m = build->options.m;
-	uint64		number = level > 0 ? build->upper[point] + level - 1 : point;
-	uint32	   *words = build->lists[level > 0 ? 1 : 0] +
-		number * build_list_words(m, level);
+	GraphLevel	level = upper ? 1 : 0;
+	uint32	   *words = build->lists[level] +
+		(uint64) number * build_list_stride(m, level);
 	LinkList	list;
 
 	list.capacity = build_list_capacity(m, level);
 	list.head = (ListHead *) words;
 	list.links = words + 1;
-	list.distances = (float *) (list.links + list.capacity);
+	list.distances = build->distances_of[level] +
+		(uint64) number * list.capacity;
 	return list;
 }
+
+static inline uint32
+build_list_number(const GraphBuild *build, PointId point, GraphLevel level)
+{
+	return level > 0 ? build->upper[point] + level - 1 : point;
+}
+
+static inline LinkList
+build_list(const GraphBuild *build, PointId point, GraphLevel level)
+{
+	return build_numbered_list(build, build_list_number(build, point, level),
+							   level > 0);
+}
+
+/* batch.c */
+extern PointId build_batch_end(PointId npoints, PointId begin);
 
 /* lists.c */
 extern int	build_set_links(GraphBuild *build, PointId point,
 							GraphLevel level, GraphNeighbour *candidates,
 							int n);
-extern void build_add_link(GraphBuild *build, PointId point, GraphLevel level,
+extern void build_add_link(GraphBuild *build, LinkList list, bool upper,
 						   GraphNeighbour link);
 
 #endif							/* HNSW_GRAPH_BUILD_INTERNAL_H */

@@ -112,7 +112,7 @@ attach_point(Walk *walk, PointId point)
 	int			n;
 
 	build->set_query(build->distances, point);
-	entry = graph_descend(build->search, build->entry, 0, 0);
+	entry = graph_descend(build->search, build->shared->entry, 0, 0);
 	for (int ef = build->options.ef_construction;; ef *= 4)
 	{
 		(void) graph_search_level(build->search, &entry, 1, 0, ef);
@@ -136,15 +136,17 @@ graph_build_connect(GraphBuild *build)
 	Walk		walk;
 	uint32		attached = 0;
 
-	if (build->ninserted == 0)
+	PointId		npoints = build->shared->ninserted;
+
+	if (npoints == 0)
 		return 0;
 	walk.build = build;
-	walk.parents = graph_array_alloc(build->npoints, sizeof(PointId));
-	walk.stack = graph_array_alloc(build->npoints, sizeof(PointId));
-	for (PointId point = 0; point < build->npoints; point++)
+	walk.parents = graph_array_alloc(npoints, sizeof(PointId));
+	walk.stack = graph_array_alloc(npoints, sizeof(PointId));
+	for (PointId point = 0; point < npoints; point++)
 		walk.parents[point] = InvalidPointId;
-	walk_from(&walk, build->entry, build->entry);
-	for (PointId point = 0; point < build->npoints; point++)
+	walk_from(&walk, build->shared->entry, build->shared->entry);
+	for (PointId point = 0; point < npoints; point++)
 	{
 		if (!PointIdIsValid(walk.parents[point]) &&
 			attach_point(&walk, point))

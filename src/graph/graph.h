@@ -169,7 +169,7 @@ extern int	graph_select_neighbours(GraphStore *store,
 									int max);
 
 /*-------------------------------------------------------------------------
- * Building a graph in memory (build.c)
+ * Building a graph in memory (build.c, batch.c)
  *-------------------------------------------------------------------------
  */
 typedef struct GraphBuild GraphBuild;
@@ -183,18 +183,63 @@ typedef struct GraphBuildOptions
 } GraphBuildOptions;
 
 /*
- * distances: score and score_between of this store are used, nothing else.
- * set_query(distances, p) makes point p the current query of score.
+ * A graph of npoints points is built in one piece of memory of
+ * graph_build_size bytes, which starts at a cache line and which members of a
+ * team, be they threads or processes, share.  One of them initializes it;
+ * each has a GraphBuild of its own.
+ *
+ * distances: score and score_between of this store are used, nothing else;
+ * each member has one.  set_query(distances, p) makes point p the current
+ * query of score.
  */
+extern Size graph_build_size(const GraphBuildOptions *options,
+							 PointId npoints);
+extern void graph_build_init(void *memory, const GraphBuildOptions *options,
+							 PointId npoints);
+extern GraphBuild *graph_build_attach(void *memory, GraphStore *distances,
+									  void (*set_query) (GraphStore *distances,
+														 PointId point));
+
+/* The same in memory that nobody shares. */
 extern GraphBuild *graph_build_create(const GraphBuildOptions *options,
 									  GraphStore *distances,
 									  void (*set_query) (GraphStore *distances,
 														 PointId point),
 									  PointId npoints);
+
+/* Frees a member's view, and memory that nobody shares. */
 extern void graph_build_free(GraphBuild *build);
 
-/* Inserts the next point (0, 1, 2, ... in this order). */
-extern void graph_build_add(GraphBuild *build, PointId point);
+/* What connects a member to the others */
+typedef struct GraphTeam GraphTeam;
+struct GraphTeam
+{
+	/*
+	 * Returns when all members have called it.  What one of them wrote
+	 * before, all of them see after it.
+	 */
+	void		(*wait) (GraphTeam *team);
+
+	/*
+	 * Called at least every few milliseconds of work; so many points are done
+	 * or taken.  May end the build by not returning.
+	 */
+	void		(*report) (GraphTeam *team, PointId done);
+};
+
+/*
+ * Inserts all points.  One member leads; others may come whenever they
+ * like, and return when all is done.  nwaits: how many times the team had
+ * waited when the member joined it.  The graph does not depend on how many
+ * members there are.
+ */
+extern void graph_build_lead(GraphBuild *build, GraphTeam *team);
+extern void graph_build_help(GraphBuild *build, GraphTeam *team,
+							 uint32 nwaits);
+extern void graph_build_alone(GraphBuild *build);
+
+/* The team waits so many times for each batch of points */
+#define GRAPH_TEAM_STAGES	3
 
 /*
  * After the last point: makes every point reachable from the entry point at
@@ -210,12 +255,6 @@ extern const PointId *graph_build_links(const GraphBuild *build, PointId point,
 										GraphLevel level, int *count);
 /* The graph as a store to search in, with distances as given to create. */
 extern GraphStore *graph_build_store(GraphBuild *build);
-
-/*
- * Bytes per point that a build takes, on average over levels, beside what
- * the distances need; used to tell the user how much memory a build wants.
- */
-extern double graph_build_bytes_per_point(int m);
 
 /* Level of the ordinal-th point: geometric with factor 1/m, by hash. */
 extern GraphLevel graph_random_level(uint64 seed, uint64 ordinal, int m);

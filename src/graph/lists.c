@@ -41,18 +41,12 @@ typedef struct Draft
 	int			naccepted;
 } Draft;
 
-static void
-count_link(GraphBuild *build, PointId target, GraphLevel level)
+/* A link to target was made (n = 1) or taken away (-1). */
+static inline void
+count_link(GraphBuild *build, PointId target, bool upper, int n)
 {
-	if (level == 0 && build->in_links[target] < PG_UINT16_MAX)
-		build->in_links[target]++;
-}
-
-static void
-discount_link(GraphBuild *build, PointId target, GraphLevel level)
-{
-	if (level == 0 && build->in_links[target] < PG_UINT16_MAX)
-		build->in_links[target]--;
+	if (!upper)
+		build_count_change(&build->in_changes[target], n);
 }
 
 static void
@@ -138,7 +132,7 @@ build_set_links(GraphBuild *build, PointId point, GraphLevel level,
 	}
 	write_list(&list, candidates, nlinks, naccepted);
 	for (int i = 0; i < nlinks; i++)
-		count_link(build, candidates[i].point, level);
+		count_link(build, candidates[i].point, level > 0, 1);
 	return nlinks;
 }
 
@@ -154,10 +148,7 @@ judge_all(GraphBuild *build, Draft *draft, GraphNeighbour link)
 												draft->count, draft->count);
 }
 
-/*
- * Judges a link that is added to a list of judged ones; link.point is the
- * current query.
- */
+/* Judges a link that is added to a list of judged ones. */
 static void
 judge_one(GraphBuild *build, Draft *draft, GraphNeighbour link)
 {
@@ -169,7 +160,8 @@ judge_one(GraphBuild *build, Draft *draft, GraphNeighbour link)
 
 	for (int i = 0; i < naccepted; i++)
 		points[i] = links[i].point;
-	build->distances->score(build->distances, points, naccepted, distances);
+	build->distances->score_between(build->distances, link.point, points,
+									naccepted, distances);
 
 	/* the nearer accepted ones judge it, and it judges the farther ones */
 	memset(discard, false, naccepted + 1);
@@ -198,12 +190,12 @@ judge_one(GraphBuild *build, Draft *draft, GraphNeighbour link)
 
 /* Which link goes when there is one too many. */
 static int
-choose_surplus(const GraphBuild *build, const Draft *draft, GraphLevel level)
+choose_surplus(const GraphBuild *build, const Draft *draft, bool upper)
 {
 	int			worst = draft->count - 1;
 	uint64		worst_weight = 0;
 
-	if (level > 0)
+	if (upper)
 		return worst;
 	for (int i = draft->naccepted; i < draft->count; i++)
 	{
@@ -220,9 +212,9 @@ choose_surplus(const GraphBuild *build, const Draft *draft, GraphLevel level)
 }
 
 static void
-remove_link(GraphBuild *build, Draft *draft, int position, GraphLevel level)
+remove_link(GraphBuild *build, Draft *draft, int position, bool upper)
 {
-	discount_link(build, draft->links[position].point, level);
+	count_link(build, draft->links[position].point, upper, -1);
 	draft->count--;
 	draft->naccepted -= (position < draft->naccepted);
 	memmove(draft->links + position, draft->links + position + 1,
@@ -230,18 +222,17 @@ remove_link(GraphBuild *build, Draft *draft, int position, GraphLevel level)
 }
 
 /*
- * Adds a link to a point's list at a level; in a full list something else,
- * or the link itself, gives way.  link.point is the current query.
+ * Adds a link to a list; in a full list something else, or the link itself,
+ * gives way.
  */
 void
-build_add_link(GraphBuild *build, PointId point, GraphLevel level,
+build_add_link(GraphBuild *build, LinkList list, bool upper,
 			   GraphNeighbour link)
 {
 	const GraphSelectOptions *select = &build->options.select;
-	LinkList	list = build_list(build, point, level);
 	Draft		draft;
 
-	count_link(build, link.point, level);
+	count_link(build, link.point, upper, 1);
 	if (list.head->count < list.capacity)
 	{
 		list.links[list.head->count] = link.point;
@@ -259,10 +250,10 @@ build_add_link(GraphBuild *build, PointId point, GraphLevel level,
 	if (select->heuristic && !select->keep_pruned)
 	{
 		while (draft.count > draft.naccepted)
-			remove_link(build, &draft, draft.count - 1, level);
+			remove_link(build, &draft, draft.count - 1, upper);
 	}
 	if (draft.count > list.capacity)
-		remove_link(build, &draft, choose_surplus(build, &draft, level),
-					level);
+		remove_link(build, &draft, choose_surplus(build, &draft, upper),
+					upper);
 	write_list(&list, draft.links, draft.count, draft.naccepted);
 }

@@ -135,7 +135,7 @@ graph_locality_order(GraphBuild *build, PointId npoints)
 		new_ids[i] = InvalidPointId;
 	for (PointId i = 0; i < npoints; i++)
 	{
-		PointId		point = i == 0 ? build->entry : ranking_best(&ranking);
+		PointId		point = i == 0 ? build->shared->entry : ranking_best(&ranking);
 		PointId    *oldest = &window[i % ORDER_WINDOW];
 
 		ranking_remove(&ranking, point);
