@@ -65,7 +65,6 @@ typedef struct HnswCheck
 	uint8	   *items_used;		/* by overflow page, ITEM_BYTES each */
 	uint32		nhigher;		/* points above the entry point, */
 	PointId		first_higher;	/* and the first of them */
-	uint64		nlive;			/* points that stand for heap rows */
 	Tuplesortstate *tids;
 	struct RowTwice *twice;		/* see check_lists.c */
 	int			ntwice;
@@ -179,11 +178,8 @@ extern int	check_get_links(HnswCheck *check, BlockNumber block,
 							PointId point, const HnswNodeCopy *copy,
 							const HnswNodeParts *parts, PointId *links);
 
-/*
- * How many of the points marked POINT_LIVE no search can reach, and the first
- * of them.
- */
-extern uint64 check_count_unreachable(HnswCheck *check, PointId *first);
+/* How many of the points marked POINT_LIVE no search can reach */
+extern uint64 check_count_unreachable(HnswCheck *check);
 
 /*
  * Copies an overflow item that a point names (room for BLCKSZ); returns its

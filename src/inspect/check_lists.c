@@ -406,11 +406,8 @@ check_tids(NodeCheck *node)
 		check_tid(node, node->block, &node->copy.node.heaptid);
 		ntids++;
 	}
-	if (ntids > 0 && (check->points[node->point] & POINT_LIVE) == 0)
-	{
+	if (ntids > 0)
 		check->points[node->point] |= POINT_LIVE;
-		check->nlive++;
-	}
 }
 
 /*-------------------------------------------------------------------------
@@ -494,13 +491,4 @@ check_lists(HnswCheck *check)
 	/* Which points name those rows?  A single one is good. */
 	if (check->ntwice > 0)
 		check_all_lists(check);
-
-	if (check->nlive > 0 && !PointIdIsValid(check->meta.entry_point))
-	{
-		check_refresh(check);
-		if (!PointIdIsValid(check->now.entry_point))
-			check_fault(check, "has points but no entry point",
-						"Block 0: expected an entry point, found none and %llu points with heap rows.",
-						(unsigned long long) check->nlive);
-	}
 }

@@ -14,8 +14,12 @@
  */
 #include "postgres.h"
 
+#include "access/tableam.h"
 #include "compat.h"
+#include "executor/tuptable.h"
 #include "inspect/check.h"
+#include "pages/reader.h"
+#include "utils/snapmgr.h"
 
 static inline bool
 is_waiting(uint8 point)
@@ -114,38 +118,112 @@ expand_pages(HnswCheck *check)
 	return any;
 }
 
-uint64
-check_count_unreachable(HnswCheck *check, PointId *first)
+/* Marks all points to which links lead from the entry point. */
+static void
+mark_reached(HnswCheck *check)
 {
-	uint64		lost = 0;
-
 	if (!PointIdIsValid(check->meta.entry_point))
-		return 0;
+		return;
 	check->points[check->meta.entry_point] |= POINT_REACHED;
 	while (expand_pages(check))
 		 /* until nothing new is reached */ ;
+}
 
+static inline bool
+is_unreachable(const HnswCheck *check, PointId point)
+{
+	return (check->points[point] & (POINT_LIVE | POINT_REACHED)) == POINT_LIVE;
+}
+
+uint64
+check_count_unreachable(HnswCheck *check)
+{
+	uint64		count = 0;
+
+	if (!PointIdIsValid(check->meta.entry_point))
+		return 0;
+	mark_reached(check);
+	for (PointId point = 0; point < check->meta.npoints; point++)
+		count += is_unreachable(check, point);
+	return count;
+}
+
+/* Does the snapshot see one of the point's rows? */
+static bool
+is_seen(HnswReader *reader, PointId point, Snapshot snapshot,
+		IndexFetchTableData *fetch, TupleTableSlot *slot)
+{
+	HnswNodeCopy copy;
+	HnswNodeParts parts;
+	ItemPointerData *tids;
+	int			ntids;
+	bool		seen = false;
+
+	hnsw_reader_node(reader, point, &copy, &parts);
+	ntids = hnsw_reader_tids(reader, point, &copy, &parts, &tids);
+	for (int i = 0; i < ntids && !seen; i++)
+	{
+		bool		call_again = false;
+		bool		all_dead = false;
+
+		seen = table_index_fetch_tuple(fetch, &tids[i], snapshot, slot,
+									   &call_again, &all_dead);
+	}
+	pfree(tids);
+	return seen;
+}
+
+/*
+ * Points of rows that nobody sees do not count: an insert links its point
+ * last, and may have come to an error before, or not yet so far.
+ */
+static uint64
+count_lost(HnswCheck *check, Snapshot snapshot, PointId *first)
+{
+	IndexFetchTableData *fetch = table_index_fetch_begin(check->heap);
+	TupleTableSlot *slot = table_slot_create(check->heap, NULL);
+	HnswReader	reader;
+	uint64		lost = 0;
+
+	hnsw_reader_init(&reader, check->index);
 	for (PointId point = 0; point < check->meta.npoints; point++)
 	{
-		if ((check->points[point] & (POINT_LIVE | POINT_REACHED)) != POINT_LIVE)
-			continue;
-		if (lost++ == 0)
+		if (is_unreachable(check, point) &&
+			is_seen(&reader, point, snapshot, fetch, slot) && lost++ == 0)
 			*first = point;
 	}
+	table_index_fetch_end(fetch);
+	ExecDropSingleTupleTableSlot(slot);
 	return lost;
 }
 
 void
 check_reachable(HnswCheck *check)
 {
+	/* whoever is over for this snapshot has linked its points */
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	PointId		first_lost = InvalidPointId;
-	uint64		lost = check_count_unreachable(check, &first_lost);
+	uint64		lost;
 
-	if (lost > 0)
-		ereport(WARNING,
-				(errmsg("index \"%s\" has %llu points that no search can reach",
-						check->name, (unsigned long long) lost),
-				 errdetail("The first of them is point %u, of %u points in all.",
-						   first_lost, check->meta.npoints),
-				 errhint("REINDEX makes them reachable.")));
+	mark_reached(check);
+	lost = count_lost(check, snapshot, &first_lost);
+	UnregisterSnapshot(snapshot);
+	if (lost == 0)
+		return;
+
+	if (!PointIdIsValid(check->meta.entry_point))
+	{
+		check_refresh(check);
+		if (!PointIdIsValid(check->now.entry_point))
+			check_fault(check, "has points but no entry point",
+						"Block 0: expected an entry point, found none and %llu points with heap rows.",
+						(unsigned long long) lost);
+		return;
+	}
+	ereport(WARNING,
+			(errmsg("index \"%s\" has %llu points that no search can reach",
+					check->name, (unsigned long long) lost),
+			 errdetail("The first of them is point %u, of %u points in all.",
+					   first_lost, check->meta.npoints),
+			 errhint("REINDEX makes them reachable.")));
 }

@@ -220,7 +220,6 @@ collect(IndexStats *stats, Relation index)
 {
 	HnswCheck  *check = &stats->check;
 	uint32		listed;
-	PointId		first;
 
 	check->index = index;
 	check->name = RelationGetRelationName(index);
@@ -237,7 +236,7 @@ collect(IndexStats *stats, Relation index)
 	count_unlinked(stats);
 	listed = check_free_points(check);
 	stats->lost = stats->free - Min(listed, stats->free);
-	stats->unreachable = check_count_unreachable(check, &first);
+	stats->unreachable = check_count_unreachable(check);
 	FreeAccessStrategy(check->strategy);
 }
 
