@@ -624,6 +624,19 @@ hnsw_reader_start_tids(HnswTidWalk *walk, const HnswNodeParts *parts)
 	walk->next = parts->more_tids;
 	ItemPointerSetInvalid(&walk->mark);
 	walk->nlists = 0;
+	walk->may_go = false;
+	walk->gone = false;
+}
+
+/* Is a point that was live still the same one, with all the lists it had? */
+static bool
+is_same_point(HnswReader *reader, PointId point, uint8 generation)
+{
+	HnswNodeCopy now;
+	HnswNodeParts parts;
+
+	hnsw_reader_node(reader, point, &now, &parts);
+	return HnswNodeIsLive(&now.node) && now.node.generation == generation;
 }
 
 /*
@@ -646,7 +659,14 @@ hnsw_reader_next_tids(HnswReader *reader, PointId point, HnswTidWalk *walk,
 	if ((walk->nlists & (walk->nlists + 1)) == 0)
 		walk->mark = walk->where;
 	walk->nlists++;
-	walk->length = hnsw_reader_overflow(reader, &walk->where, list);
+	walk->length = find_overflow(reader, &walk->where, list);
+	if (walk->may_go && !is_same_point(reader, point, walk->generation))
+	{
+		walk->gone = true;
+		return false;
+	}
+	if (walk->length == 0)
+		item_missing(reader, &walk->where);
 
 	/* a list keeps its length when vacuum takes TIDs out of it */
 	if (walk->length < (int) offsetof(HnswTidList, tids) ||
@@ -674,6 +694,8 @@ hnsw_reader_tids(HnswReader *reader, PointId point, const HnswNodeCopy *copy,
 	if (ItemPointerIsValid(&copy->node.heaptid))
 		(*tids)[ntids++] = copy->node.heaptid;
 	hnsw_reader_start_tids(&walk, parts);
+	walk.may_go = true;
+	walk.generation = copy->node.generation;
 	while (hnsw_reader_next_tids(reader, point, &walk, list))
 	{
 		*tids = repalloc_huge(*tids, (ntids + list->ntids + 1) *
@@ -682,5 +704,7 @@ hnsw_reader_tids(HnswReader *reader, PointId point, const HnswNodeCopy *copy,
 			   list->ntids * sizeof(ItemPointerData));
 		ntids += list->ntids;
 	}
-	return ntids;
+
+	/* none of its rows was of this snapshot */
+	return walk.gone ? 0 : ntids;
 }

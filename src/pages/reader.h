@@ -78,6 +78,13 @@ extern int	hnsw_reader_overflow(HnswReader *reader,
 /*
  * A walk along the lists of heap TIDs of a point.  It ends even when damage
  * has made the chain a circle.
+ *
+ * A live point keeps its lists, each where it is.  On the primary a point whose
+ * rows our snapshot or transaction might have seen is not given back; on a
+ * standby replay does not ask, and its lists can be somebody else's before we
+ * have read them.  With may_go set the walk looks whether the point is still
+ * the same after each list that it read; gone says that it is not, and what
+ * was read counts for nothing then.
  */
 typedef struct HnswTidWalk
 {
@@ -86,6 +93,9 @@ typedef struct HnswTidWalk
 	int			length;			/* and of its item */
 	ItemPointerData mark;		/* some list before: we must not return */
 	uint64		nlists;			/* read so far */
+	bool		may_go;
+	bool		gone;
+	uint8		generation;		/* with may_go, that of the live point */
 } HnswTidWalk;
 
 extern void hnsw_reader_start_tids(HnswTidWalk *walk,
