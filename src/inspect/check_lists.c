@@ -64,6 +64,20 @@ node_changed(NodeCheck *node)
 	return !node_copies_equal(&before, &node->copy);
 }
 
+/*
+ * Was the point given back since its node was read?  Until then a point in use
+ * keeps its lists of rows, each where it is.  Our snapshot keeps vacuum from
+ * that for a point that was live, but replay on a standby does not ask.
+ */
+static bool
+was_given_back(const NodeCheck *node)
+{
+	NodeCheck	now = *node;
+
+	read_node(&now);
+	return now.copy.node.generation != node->copy.node.generation;
+}
+
 /*-------------------------------------------------------------------------
  * Overflow items
  *-------------------------------------------------------------------------
@@ -122,7 +136,7 @@ node_refers_to(NodeCheck *node, const ItemPointerData *where)
 		if (same_item(&next, where))
 			return true;
 		if (check_find_item(node->check, node->block, node->point, &next,
-							item.data, &block) == 0)
+							item.data, &block) == 0 || was_given_back(node))
 			return false;
 		next = ((HnswTidList *) item.data)->next;
 	}
@@ -225,8 +239,9 @@ get_links_away(NodeCheck *node, void *item, BlockNumber *block)
 	return 0;
 }
 
-static void
-check_links(NodeCheck *node)
+/* Returns false when the node changed before a fault was sure. */
+static bool
+try_check_links(NodeCheck *node)
 {
 	HnswCheck  *check = node->check;
 	const uint8 *bytes;
@@ -239,7 +254,7 @@ check_links(NodeCheck *node)
 	if (ItemPointerIsValid(&node->parts.links_away))
 		length = get_links_away(node, item.data, &block);
 	if (!HnswNodeIsPresent(&node->copy.node))
-		return;
+		return true;
 	bytes = (const uint8 *) item.data;
 	if (length == 0)
 	{
@@ -258,10 +273,23 @@ check_links(NodeCheck *node)
 					nlinks);
 	for (int i = 0; i < nlinks; i++)
 	{
-		if (!check_link(check, block, node->point, 0, links[i]) &&
-			HnswNodeIsLive(&node->copy.node))
-			check_bad_link(check, block, node->point, 0, links[i]);
+		if (check_link(check, block, node->point, 0, links[i]) ||
+			!HnswNodeIsLive(&node->copy.node))
+			continue;
+
+		/* a vacuum takes the link away before it gives the point back */
+		if (node_changed(node))
+			return false;
+		check_bad_link(check, block, node->point, 0, links[i]);
 	}
+	return true;
+}
+
+static void
+check_links(NodeCheck *node)
+{
+	for (int i = 0; i < MAX_TRIES && !try_check_links(node); i++)
+		 /* once more, with the node as it is now */ ;
 }
 
 /*-------------------------------------------------------------------------
@@ -341,7 +369,7 @@ list_met_again(NodeCheck *node, const ItemPointerData *where, uint64 nlists)
 						ItemPointerGetBlockNumber(where),
 						ItemPointerGetOffsetNumber(where));
 		if (check_find_item(node->check, node->block, node->point, &next,
-							item.data, &block) == 0)
+							item.data, &block) == 0 || was_given_back(node))
 			break;
 		next = ((HnswTidList *) item.data)->next;
 	}
@@ -369,8 +397,7 @@ check_tid_lists(NodeCheck *node)
 		int			length = check_find_item(check, node->block, node->point,
 											 &where, item.data, &block);
 
-		/* our snapshot keeps what was live from being given back */
-		if (!HnswNodeIsLive(&node->copy.node) && node_changed(node))
+		if (was_given_back(node))
 			return ntids;
 		if (length == 0)
 			item_missing(node, &where);
