@@ -543,6 +543,20 @@ replace_entry(BulkDelete *state, FullTransactionId dead_xid)
 								state->highest_level, dead_xid);
 }
 
+/*
+ * The time when the dead points were marked; invalid when there are none.
+ * Those that a vacuum without an end has left were marked before now.
+ */
+static FullTransactionId
+time_of_marking(const BulkDelete *state, FullTransactionId before)
+{
+	if (state->nmarked + state->nold == 0)
+		return InvalidFullTransactionId;
+	if (state->nmarked == 0 && FullTransactionIdIsValid(before))
+		return before;
+	return ReadNextFullTransactionId();
+}
+
 static void
 init_bulk_delete(BulkDelete *state, Relation index)
 {
@@ -591,9 +605,10 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	state.callback_state = callback_state;
 	state.stats = stats;
 
+	if (FullTransactionIdIsValid(dead_xid))
+		hnsw_writer_forget_dead_xid(state.reader);
 	remove_rows(&state);
-	replace_entry(&state, state.nmarked > 0 ? ReadNextFullTransactionId() :
-				  InvalidFullTransactionId);
+	replace_entry(&state, time_of_marking(&state, dead_xid));
 	if (state.nmarked + state.nold > 0)
 	{
 		state.cache = hnsw_code_cache_create(state.reader);

@@ -164,6 +164,7 @@ typedef struct HnswMetaPageData
 	/*
 	 * Next transaction id when points were last marked DEAD: once it is over
 	 * for everybody, nobody can have seen them alive and still link to them.
+	 * Invalid while a vacuum marks points, or when it did not come to an end.
 	 */
 	FullTransactionId dead_xid;
 } HnswMetaPageData;

@@ -380,6 +380,20 @@ hnsw_writer_entry(HnswReader *reader, PointId seen, PointId point, int level)
 	return change;
 }
 
+void
+hnsw_writer_forget_dead_xid(HnswReader *reader)
+{
+	PageBatch	batch;
+
+	page_batch_init(&batch, reader);
+	page_batch_add(&batch, HNSW_REGION_META, 0);
+	page_batch_open(&batch);
+	HnswPageGetMeta(page_batch_page(&batch, HNSW_REGION_META, 0))->dead_xid =
+		InvalidFullTransactionId;
+	page_batch_close(&batch);
+	hnsw_index_refresh(reader->ix, reader->index);
+}
+
 bool
 hnsw_writer_vacuum_meta(HnswReader *reader, PointId dead_entry,
 						PointId new_entry, int new_level,

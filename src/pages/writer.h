@@ -111,6 +111,12 @@ extern bool hnsw_writer_mark_dead(HnswReader *reader, PointId point,
 extern void hnsw_writer_free(HnswReader *reader, const PointId *points, int n);
 
 /*
+ * Makes the time when points were last marked dead unknown, for as long as
+ * that goes on.
+ */
+extern void hnsw_writer_forget_dead_xid(HnswReader *reader);
+
+/*
  * Sets another entry point, if dead_entry (unless invalid) is still the one,
  * and the time when points were last marked dead, if dead_xid is valid.
  * Returns whether the entry point was set.
