@@ -25,6 +25,7 @@ our @EXPORT = qw(
   recall nearest_by_index nearest_exactly answers index_used ordered
   check_index check_log index_exists database_files
   start_sql finish_sql freeze_build release_build
+  start_session ask try_to_ask finish_session
   kill_server start_after_kill
 );
 
@@ -250,7 +251,7 @@ sub check_index
 {
 	my ($node, $index, $text) = @_;
 	my ($status, $out, $error) =
-	  $node->psql('postgres', "SELECT hnsw_index_check('$index')");
+	  $node->psql('postgres', "SELECT hnsw_index_check('$index', true)");
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	is("$status: $error", '0: ', $text // "index $index passes the check");
@@ -318,6 +319,58 @@ sub finish_sql
 
 	$session->{run}->finish;
 	return ($session->{run}->result(0), $session->{out}, $session->{error});
+}
+
+# start_session(NODE): a session that stays open between statements
+sub start_session
+{
+	my ($node) = @_;
+	my $session = { in => '', out => '', error => '' };
+
+	$session->{run} = IPC::Run::start(
+		[
+			$node->installed_command('psql'), '-XAtq',
+			'-d', $node->connstr('postgres')
+		],
+		'<', \$session->{in},
+		'>', \$session->{out},
+		'2>', \$session->{error},
+		$session->{timeout} = IPC::Run::timeout($patience));
+	return $session;
+}
+
+# Runs statements in a session; returns their output and errors.
+sub try_to_ask
+{
+	my ($session, $sql) = @_;
+	my $mark = 'answer ' . ++$session->{asked};
+
+	$session->{timeout}->start($patience);
+	$session->{in} .= "$sql;\n\\echo $mark\n\\warn $mark\n";
+	$session->{run}->pump
+	  until $session->{out} =~ /^$mark\n/m && $session->{error} =~ /$mark\n/;
+	my @answer = map { s/\n?$mark\n//r } $session->@{ 'out', 'error' };
+	$session->@{ 'out', 'error' } = ('', '');
+	return @answer;
+}
+
+# The same, for statements that give no errors
+sub ask
+{
+	my ($session, $sql) = @_;
+	my ($out, $error) = try_to_ask($session, $sql);
+
+	die "$sql: $error" if $error =~ /ERROR|FATAL/;
+	return $out;
+}
+
+sub finish_session
+{
+	my ($session) = @_;
+
+	$session->{in} .= "\\q\n";
+	$session->{run}->finish;
+	return;
 }
 
 # freeze_build(NODE, CREATE, PHASE, STEPS): starts a build in a session of its
