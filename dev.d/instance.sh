@@ -36,7 +36,7 @@ setup_work() {
   export LC_ALL=C.UTF-8
 
   id=$(printf '%s' "$TOP" | sha256sum | cut -c 1-8)
-  WORK=/var/tmp/vector_hnsw-$id-$(id -u)
+  WORK=/var/tmp/vector_hnsw-$id-$(id -u)${VECTOR_HNSW_SUITE:+-$VECTOR_HNSW_SUITE}
   LOGS=$WORK/log
   mkdir -m 755 "$WORK" 2>/dev/null || true
   if [ -L "$WORK" ] || [ ! -O "$WORK" ]; then
@@ -216,6 +216,7 @@ instance_client() {
 
 build_main() {
   parse_arguments "$@"
+  enter_root_if_needed build "$@"
   setup_work
   setup_postgres
   instance demo
@@ -233,6 +234,11 @@ clean_main() {
     [ -d "$path" ] || continue
     stop_directory "$path"
     unmount_small "${path%/}"
+    rm -rf "$path"
+  done
+  for path in "$WORK"-*/; do
+    [ -d "$path" ] || continue
+    flock -n "$path/lock" true || die "another ./dev runs for this checkout"
     rm -rf "$path"
   done
   rm -rf "$WORK"

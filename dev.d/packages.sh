@@ -3,6 +3,9 @@
 
 CLUSTER_CONF=/etc/postgresql-common/createcluster.conf
 
+# One ./dev at a time installs anything
+APT_LOCK=/var/lock/vector_hnsw_apt
+
 # Takes --pg N out of the arguments; the rest is left in ARGS.
 parse_arguments() {
   PG_MAJOR=
@@ -58,7 +61,8 @@ missing_packages() {
 apt_update() {
   [ -z "${APT_UPDATED:-}" ] || return 0
   APT_UPDATED=1
-  step apt-update "Updating the list of packages" apt-get update
+  step apt-update "Updating the list of packages" \
+    flock "$APT_LOCK" apt-get update
 }
 
 # Debian's server package creates and starts a cluster of its own when it is
@@ -67,6 +71,8 @@ apt_update() {
 apt_install() {
   local saved status=0
 
+  exec 7>"$APT_LOCK"
+  flock 7
   saved=$(mktemp)
   if [ -e "$CLUSTER_CONF" ]; then
     cp -p "$CLUSTER_CONF" "$saved"
@@ -85,7 +91,13 @@ apt_install() {
     rm -f "$CLUSTER_CONF"
   fi
   rm -f "$saved"
+  exec 7>&-
   return $status
+}
+
+install_on_machine() {
+  apt_update
+  step apt-install "Installing $*" apt_install "$@"
 }
 
 install_packages() {
@@ -98,8 +110,7 @@ install_packages() {
     die "missing here (as Debian calls them): ${packages[*]}"
   [ "$(id -u)" -eq 0 ] ||
     die "missing packages; install them with: sudo apt-get install ${packages[*]}"
-  apt_update
-  step apt-install "Installing ${packages[*]}" apt_install "${packages[@]}"
+  install_on_machine "${packages[@]}"
 }
 
 # Sets PG_MAJOR and SYSTEM_PG_CONFIG and makes sure that all is there.

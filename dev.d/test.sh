@@ -8,6 +8,7 @@ SKIPPED=0
 
 test_main() {
   parse_test_arguments "$@"
+  enter_root_if_needed test "$@"
   setup_work
   setup_postgres
   note "PostgreSQL $PG_MAJOR; logs are in $LOGS"
