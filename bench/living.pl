@@ -417,7 +417,7 @@ sub vacuum_phase
 			fresh_copy($c);
 			delete_rows(int($set->{built} / 10), 1);
 			psql('postgres', 'CHECKPOINT');
-			my $run = wal_of(sub { timed_sql($COPY, 'VACUUM items') });
+			my $run = wal_of(sub { timed_sql($COPY, 'VACUUM (PARALLEL 0) items') });
 			show($c, 'vacuum', $run);
 			figure($c, 'vacuum', $round, %$run, index_size($COPY));
 			measure_recall($c, 'vacuum', $round) if $round == 1;
@@ -472,7 +472,7 @@ sub fill_phase
 		my $run = wal_of(sub { load($COPY, $set->{rows}, 0) });
 		show($c, 'fill', $run);
 		figure($c, 'fill', 1, %$run, index_size($COPY));
-		psql($COPY, 'VACUUM items');
+		psql($COPY, 'VACUUM (PARALLEL 0) items');
 		measure_recall($c, 'fill', 1);
 		$run = timed_sql($COPY, 'REINDEX INDEX items_embedding_idx');
 		figure($c, 'bulk', 1, %$run, index_size($COPY));
@@ -503,7 +503,7 @@ sub cycles_phase
 			last if $first + $count > $set->{rows};
 			delete_rows($count, $cycle);
 			insert_rows(1, $first, $count);
-			my $run = wal_of(sub { timed_sql($COPY, 'VACUUM items') });
+			my $run = wal_of(sub { timed_sql($COPY, 'VACUUM (PARALLEL 0) items') });
 			show($c, "cycle $cycle, vacuum", $run);
 			figure($c, 'cycle', $cycle, %$run, index_size($COPY));
 		}

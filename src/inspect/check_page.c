@@ -52,6 +52,16 @@ check_tag(HnswCheck *check, HnswRegionId region, uint32 page_no, Page page,
 					page_no, tag->magic, tag->region, tag->page_no);
 }
 
+/* A page of codes ends behind one of them, when it was built behind all. */
+static int
+expected_code_end(const HnswRecordLayout *layout, int lower)
+{
+	int			step = layout->pages_per_record > 1 ? 1 : layout->code_size;
+
+	return lower >= layout->codes_offset && lower <= BLCKSZ &&
+		(lower - layout->codes_offset) % step == 0 ? lower : BLCKSZ;
+}
+
 /* The header alone; what lower and upper mean is the region's business. */
 static void
 check_header(HnswCheck *check, HnswRegionId region, Page page,
@@ -72,6 +82,12 @@ check_header(HnswCheck *check, HnswRegionId region, Page page,
 
 	switch (region)
 	{
+		case HNSW_REGION_CODES:
+			expected = expected_code_end(&check->codes, lower);
+			break;
+		case HNSW_REGION_REFINE:
+			expected = expected_code_end(&check->refine, lower);
+			break;
 		case HNSW_REGION_NODES:
 			expected = HNSW_BODY_OFFSET +
 				check->meta.nodes_per_page * sizeof(HnswNode);

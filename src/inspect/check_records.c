@@ -62,6 +62,12 @@ check_record(HnswCheck *check, Page page, BlockNumber block, PointId point,
 	int			n = layout->factors_size / sizeof(float);
 	int			i = first_invalid(factors, n);
 
+	if (((PageHeader) page)->pd_lower <
+		hnsw_code_end(layout, index, 0))
+		check_fault(check, "has a code behind the end of its page",
+					"Block %u, point %u: expected the code to end at %d at most, found %d.",
+					block, point, ((PageHeader) page)->pd_lower,
+					hnsw_code_end(layout, index, 0));
 	if (i < n)
 		check_fault(check, "has a code with an invalid factor",
 					"Block %u, point %u, factor %d: expected a finite number, found %g.",

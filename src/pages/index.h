@@ -104,6 +104,14 @@ hnsw_piece_length(const HnswRecordLayout *layout, uint32 piece)
 	return Min(HNSW_PIECE_SIZE, layout->code_size - piece * HNSW_PIECE_SIZE);
 }
 
+/* Where the code of a record, or a piece of it, ends in its page */
+static inline int
+hnsw_code_end(const HnswRecordLayout *layout, uint32 index, uint32 piece)
+{
+	return layout->codes_offset + index * layout->code_size +
+		hnsw_piece_length(layout, piece);
+}
+
 static inline const HnswRegionDirectory *
 hnsw_directory(const HnswMetaPageData *meta, HnswRegionId region)
 {

@@ -102,11 +102,28 @@ read_block(HnswReader *reader, BlockNumber block)
 	return ReadBuffer(reader->index, block);
 }
 
+/* A page for codes that come one by one has a hole behind the last one. */
+static void
+record_page_init(Page page, HnswRegionId region, uint32 page_no,
+				 const HnswRecordLayout *layout)
+{
+	hnsw_page_init(page, region, page_no);
+	((PageHeader) page)->pd_lower = layout->codes_offset;
+}
+
 static void
 init_page(HnswReader *reader, BatchPage *page)
 {
 	switch (page->region)
 	{
+		case HNSW_REGION_CODES:
+			record_page_init(page->page, HNSW_REGION_CODES, page->page_no,
+							 &reader->ix->codes);
+			break;
+		case HNSW_REGION_REFINE:
+			record_page_init(page->page, HNSW_REGION_REFINE, page->page_no,
+							 &reader->ix->refine);
+			break;
 		case HNSW_REGION_NODES:
 			node_page_init(page->page, page->page_no,
 						   reader->ix->meta.nodes_per_page);

@@ -25,7 +25,9 @@
  *		+----------------------------------------------+
  *		| unused									   |
  *		+----------------------------------------------+
- *		| code of record 0 | code of record 1 | ... n-1 |
+ *		| code of record 0 | code of record 1 | ... 	|
+ *		+------------------------------ pd_lower -------+
+ *		| free, until all n are there				   |
  *	 8k +----------------------------------------------+
  *
  * Codes end at the end of the page, so that a code whose size is a multiple

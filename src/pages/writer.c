@@ -47,6 +47,9 @@ put_piece(Page page, const HnswRecordLayout *layout, uint32 index,
 			   layout->factors_size);
 	memcpy((char *) page + layout->codes_offset + index * layout->code_size,
 		   code + piece * HNSW_PIECE_SIZE, hnsw_piece_length(layout, piece));
+	((PageHeader) page)->pd_lower =
+		Max(((PageHeader) page)->pd_lower,
+			hnsw_code_end(layout, index, piece));
 }
 
 /* A code that takes several pages: a record for each. */
