@@ -371,22 +371,23 @@ sub insert_phase
 				});
 				show($c, $phase, $run);
 				figure($c, $phase, $round, %$run, index_size($COPY));
-				insert_warm($c) if $clients == 1 && $round == 1;
 			},
 			@contenders);
 	}
+	in_turns(1, 'insert warm', \&insert_warm, @contenders);
 	return;
 }
 
-# More rows, without page images
+# Some rows without page images
 sub insert_warm
 {
 	my ($c) = @_;
-	my $count = int($opt{changes} * $WARM_SHARE);
 
+	fresh_copy($c);
 	set_page_images('off');
 	my $run = wal_of(sub {
-		insert_rows(1, $set->{built} + $opt{changes}, $count);
+		insert_rows(1, $set->{built} + $opt{changes},
+			int($opt{changes} * $WARM_SHARE));
 	});
 	set_page_images('on');
 	figure($c, 'insert warm', 1, %$run);
