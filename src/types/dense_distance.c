@@ -16,6 +16,7 @@
 
 #include "compat.h"
 #include "types/dense.h"
+#include "types/norm.h"
 
 typedef enum SumKind
 {
@@ -113,25 +114,12 @@ dense_l1_distance(FunctionCallInfo fcinfo, const VectorKind *kind)
 
 DENSE_FUNCTION(l1_distance);
 
-/* Keeps NaN. */
-static inline double
-clamp_similarity(double similarity)
-{
-	if (similarity > 1)
-		return 1;
-	if (similarity < -1)
-		return -1;
-	return similarity;
-}
-
-/* NaN when one of them is zero: such vectors have no direction. */
 static pg_attribute_always_inline Datum
 dense_cosine_distance(FunctionCallInfo fcinfo, const VectorKind *kind)
 {
 	DenseVector *a = PG_GETARG_DENSE(0);
 	DenseVector *b = PG_GETARG_DENSE(1);
 	CosineParts parts;
-	double		similarity;
 
 	check_same_dim(kind, a->dim, b->dim);
 	if (kind->element == ELEMENT_F16)
@@ -140,11 +128,10 @@ dense_cosine_distance(FunctionCallInfo fcinfo, const VectorKind *kind)
 	else
 		parts = distance_kernels->cosine_f32((float *) a->x, (float *) b->x,
 											 a->dim);
-	similarity = parts.dot / sqrt((double) parts.norm_a * parts.norm_b);
 
 	PG_FREE_IF_COPY(a, 0);
 	PG_FREE_IF_COPY(b, 1);
-	PG_RETURN_FLOAT8(1 - clamp_similarity(similarity));
+	PG_RETURN_FLOAT8(cosine_distance(parts));
 }
 
 DENSE_FUNCTION(cosine_distance);

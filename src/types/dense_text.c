@@ -12,91 +12,39 @@
 #include "common/shortest_dec.h"
 #include "compat.h"
 #include "types/dense_text.h"
-#include "types/parse_float.h"
-
-/* White space as C and SQL have it, in any locale and server version */
-static inline const char *
-skip_space(const char *pt)
-{
-	while (*pt == ' ' || (*pt >= '\t' && *pt <= '\r'))
-		pt++;
-	return pt;
-}
-
-#define invalid_syntax(kind, str) \
-	errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), \
-	errmsg("invalid input syntax for type %s: \"%s\"", (kind)->name, (str))
-
-/* Text that is being read: all of it, its end, and what is next */
-typedef struct TextCursor
-{
-	const char *str;
-	const char *limit;
-	const char *pt;
-} TextCursor;
+#include "types/text.h"
 
 /*
- * parse_element
- *		Reads a number and moves behind it.  Underflow to zero is no error.
- */
-static inline bool
-parse_element(const VectorKind *kind, TextCursor *cursor, float *value,
-			  Node *escontext)
-{
-	const char *start = cursor->pt;
-	ParseFloatResult result = parse_float(&cursor->pt, cursor->limit, value);
-
-	if (unlikely(result == PARSE_FLOAT_INVALID))
-		ereturn(escontext, false, (invalid_syntax(kind, cursor->str)));
-
-	if (is_element(kind, *value))
-		return true;
-
-	/* a number, not a word */
-	if (result == PARSE_FLOAT_OVERFLOW || isfinite(*value))
-		ereturn(escontext, false,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("\"%s\" is out of range for type %s",
-						pnstrdup(start, cursor->pt - start), kind->name)));
-
-	return refuse_element(kind, *value, escontext);
-}
-
-/*
- * parse_elements
- *		Reads what is between the brackets, and moves to the closing one.
+ * read_elements
+ *		Reads what is between the brackets, and moves behind the closing one.
  *		Returns how many elements there are, or 0 after a soft error.
  */
 static int
-parse_elements(const VectorKind *kind, TextCursor *cursor, float *values,
-			   Node *escontext)
+read_elements(TextCursor *cursor, float *values)
 {
-	int			dim = 0;
+	int			max_dim = cursor->kind->max_dim;
 
-	cursor->pt = skip_space(cursor->pt);
 	if (*cursor->pt == ']')
 	{
-		(void) check_dim(kind, 0, escontext);
+		(void) check_dim(cursor->kind, 0, cursor->escontext);
 		return 0;
 	}
 
-	for (;;)
+	for (int dim = 0;; dim++)
 	{
-		if (dim == kind->max_dim)
+		if (dim == max_dim)
 		{
-			(void) check_dim(kind, (int64) dim + 1, escontext);
+			(void) check_dim(cursor->kind, (int64) dim + 1,
+							 cursor->escontext);
 			return 0;
 		}
-		if (!parse_element(kind, cursor, &values[dim], escontext))
+		if (!read_element(cursor, false, &values[dim]))
 			return 0;
-		dim++;
-
-		cursor->pt = skip_space(cursor->pt);
-		if (*cursor->pt == ']')
-			return dim;
-		if (*cursor->pt != ',')
-			ereturn(escontext, 0, (invalid_syntax(kind, cursor->str)));
-		cursor->pt = skip_space(cursor->pt + 1);
+		if (read_char(cursor, ','))
+			continue;
+		if (!read_char(cursor, ']'))
+			ereturn(cursor->escontext, 0, (invalid_syntax(cursor)));
+		return dim + 1;
 	}
 }
 
@@ -111,22 +59,18 @@ int
 dense_parse(const VectorKind *kind, const char *str, float *values,
 			Node *escontext)
 {
-	TextCursor	cursor = {str, str + strlen(str), skip_space(str)};
+	TextCursor	cursor = {kind, str, str + strlen(str), str, escontext};
 	int			dim;
 
-	if (*cursor.pt != '[')
+	if (!read_char(&cursor, '['))
 		ereturn(escontext, 0,
-				(invalid_syntax(kind, str),
+				(invalid_syntax(&cursor),
 				 errdetail("Vector contents must start with \"[\".")));
-	cursor.pt++;
 
-	dim = parse_elements(kind, &cursor, values, escontext);
-	if (dim == 0)
-		return 0;
-
-	if (*skip_space(cursor.pt + 1) != '\0')
+	dim = read_elements(&cursor, values);
+	if (dim > 0 && *cursor.pt != '\0')
 		ereturn(escontext, 0,
-				(invalid_syntax(kind, str),
+				(invalid_syntax(&cursor),
 				 errdetail("Junk after closing right brace.")));
 
 	return dim;

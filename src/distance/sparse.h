@@ -1,0 +1,27 @@
+/*-------------------------------------------------------------------------
+ *
+ * sparse.h
+ *	  Distances of sparse arrays: values with their indices, all others 0.
+ *
+ * Sums are computed in float32, as those of the dense kernels are, and have
+ * the accuracy that distance.h states.
+ *
+ * src/distance/sparse.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HNSW_SPARSE_H
+#define HNSW_SPARSE_H
+
+typedef struct SparseArray
+{
+	const int32 *indices;		/* ascending, no two equal */
+	const float *values;
+	int			n;
+} SparseArray;
+
+extern float sparse_l2_squared(SparseArray a, SparseArray b);
+extern float sparse_inner_product(SparseArray a, SparseArray b);
+extern float sparse_l1(SparseArray a, SparseArray b);
+
+#endif							/* HNSW_SPARSE_H */
