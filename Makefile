@@ -10,6 +10,8 @@
 # WERROR=1            more warnings, and all of them errors
 # ASSERTS=1           Assert() on, whatever the server was built with
 # SANITIZE=undefined  sanitizer in the extension
+# TEST_POINTS=1       places where tests make a backend wait or fail; chooses
+#                     the tests that need them
 
 EXTENSION = vector_hnsw
 EXTVERSION = 0.1.0
@@ -40,6 +42,9 @@ endif
 ifdef ASSERTS
 PG_CPPFLAGS += -DUSE_ASSERT_CHECKING=1
 endif
+ifdef TEST_POINTS
+PG_CPPFLAGS += -DHNSW_TEST_POINTS
+endif
 ifdef SANITIZE
 PG_CFLAGS += -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE)
 SHLIB_LINK += -fsanitize=$(SANITIZE)
@@ -53,13 +58,15 @@ REGRESS := $(REGRESS_FILES:sql/%.sql=%)
 REGRESS_OPTS = --load-extension=$(EXTENSION)
 endif
 
+ifdef TEST_POINTS
 ISOLATION_FILES := $(sort $(wildcard test/specs/*.spec))
+endif
 ifneq ($(ISOLATION_FILES),)
 ISOLATION := $(ISOLATION_FILES:test/specs/%.spec=%)
 ISOLATION_OPTS = --load-extension=$(EXTENSION) --inputdir=test
 endif
 
-PROVE_TESTS ?= test/t/*.pl
+PROVE_TESTS ?= $(if $(TEST_POINTS),test/points/*.pl,test/t/*.pl)
 
 UNIT_BUILD = test/unit/build
 EXTRA_CLEAN = $(OBJS:.o=.d) $(UNIT_BUILD) tmp_check

@@ -1,7 +1,7 @@
 # test.sh
 #     ./dev test: every suite, counted.  Sourced by dev.
 
-SUITES=(build unit regress isolation tap ubsan)
+SUITES=(build unit regress isolation tap ubsan points)
 PASSED=0
 FAILED=0
 SKIPPED=0
@@ -14,9 +14,7 @@ test_main() {
   note "PostgreSQL $PG_MAJOR; logs are in $LOGS"
 
   plain_suites
-  if wanted ubsan; then
-    ubsan_suite
-  fi
+  checked_suites
   summary
 }
 
@@ -62,7 +60,7 @@ fresh_instance() {
 plain_suites() {
   local before=$FAILED
 
-  wanted build unit regress isolation tap || return 0
+  wanted build unit regress tap || return 0
   fresh_instance test
 
   if wanted unit; then
@@ -70,29 +68,21 @@ plain_suites() {
     counted unit-sanitized "Unit tests under ASan and UBSan" \
       instance_make unit WERROR=1 UNIT_SANITIZE=1
   fi
-  if wanted build regress isolation tap; then
+  if wanted build regress tap; then
     single build "Building without warnings" instance_build WERROR=1
   fi
-  if [ "$STEP_STATUS" -eq 0 ] && wanted regress isolation tap; then
+  if [ "$STEP_STATUS" -eq 0 ] && wanted regress tap; then
     server_suites
   fi
   instance_remove_unless_failed "$before"
 }
 
-# pg_regress runs both kinds of tests of PGXS, so each is chosen by leaving the
-# other one empty.
 server_suites() {
-  if wanted regress isolation; then
-    step start "Starting a server" instance_start "fsync = off"
-  fi
   if wanted regress; then
-    counted regress "SQL tests" instance_make installcheck ISOLATION_FILES=
+    step start "Starting a server" instance_start "fsync = off"
+    counted regress "SQL tests" instance_make installcheck
+    check_server_log
   fi
-  if wanted isolation && has_files 'test/specs/*.spec'; then
-    counted isolation "Isolation tests" \
-      instance_make installcheck REGRESS_FILES=
-  fi
-  check_server_log
   if wanted tap && has_files 'test/t/*.pl'; then
     small_disk
     counted tap "TAP tests" instance_make tap PROVE_FLAGS='--verbose --timer'
@@ -117,19 +107,42 @@ small_disk() {
   fi
 }
 
-ubsan_suite() {
+# What is slower and safer than what ships: UBSan, assertions, and the points
+# at which isolation tests make a backend wait and others make it fail.
+checked_suites() {
   local before=$FAILED
+  local options=(SANITIZE=undefined ASSERTS=1 TEST_POINTS=1 with_llvm=no)
 
+  wanted isolation ubsan points || return 0
   fresh_instance ubsan
-  single ubsan-build "Building with UBSan and assertions" \
-    instance_build WERROR=1 SANITIZE=undefined ASSERTS=1 with_llvm=no
+  single ubsan-build "Building with UBSan, assertions and test points" \
+    instance_build WERROR=1 "${options[@]}"
   if [ "$STEP_STATUS" -eq 0 ]; then
-    step ubsan-start "Starting a server" instance_start "fsync = off"
-    counted ubsan "SQL tests with UBSan and assertions" \
-      instance_make installcheck with_llvm=no
-    check_server_log
+    checked_server_suites "${options[@]}"
   fi
   instance_remove_unless_failed "$before"
+}
+
+# pg_regress runs both kinds of tests of PGXS, so each is chosen by leaving the
+# other one empty.
+checked_server_suites() {
+  if wanted isolation ubsan; then
+    step ubsan-start "Starting a server" \
+      instance_start "fsync = off" "autovacuum = off"
+  fi
+  if wanted ubsan; then
+    counted ubsan "SQL tests with UBSan and assertions" \
+      instance_make installcheck ISOLATION_FILES= "$@"
+  fi
+  if wanted isolation; then
+    counted isolation "Isolation tests" \
+      instance_make installcheck REGRESS_FILES= "$@"
+  fi
+  check_server_log
+  if wanted points; then
+    counted points "TAP tests with test points" \
+      instance_make tap PROVE_FLAGS='--verbose --timer' "$@"
+  fi
 }
 
 has_files() {

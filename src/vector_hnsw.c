@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "distance/distance.h"
 #include "fmgr.h"
+#include "test_points.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "vector_hnsw.h"
@@ -78,6 +79,7 @@ _PG_init(void)
 {
 	distance_init();
 	define_settings();
+	hnsw_test_points_init();
 	hnsw_init_reloptions();
 }
 

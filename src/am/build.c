@@ -32,6 +32,7 @@
 #include "miscadmin.h"
 #include "pages/index.h"
 #include "pgstat.h"
+#include "test_points.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -109,6 +110,7 @@ start_phase(int64 phase, int64 total)
 	};
 	const int64 values[] = {phase, total, 0, 0, 0};
 
+	HNSW_TEST_POINT("build-phase");
 	pgstat_progress_update_multi_param(lengthof(params), params, values);
 }
 

@@ -21,6 +21,7 @@
 #include "pages/index.h"
 #include "pages/node_page.h"
 #include "pgstat.h"
+#include "test_points.h"
 
 /* Links of a point as long as nothing better is known, bits each */
 #define USUAL_BITS_PER_LINK 14
@@ -53,6 +54,7 @@ static void
 write_page(IndexWriter *writer, BulkWriteBuffer buffer)
 {
 	CHECK_FOR_INTERRUPTS();
+	HNSW_TEST_POINT("build-write-page");
 	smgr_bulk_write(writer->bulk, writer->next_block++, buffer, true);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
 								 writer->next_block);

@@ -33,6 +33,7 @@
 #include "compat.h"
 #include "common/hashfn.h"
 #include "pages/writer.h"
+#include "test_points.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -754,9 +755,12 @@ insert_row(InsertState *state, NewRow *row, bool unchanged)
 	if (joined)
 		return;
 
+	HNSW_TEST_POINT("insert-links-chosen");
 	row->point = hnsw_writer_allocate(reader, row->level, &row->slot);
 	hnsw_code_cache_name_new(state->cache, row->point);
+	HNSW_TEST_POINT("insert-point-taken");
 	write_point(state, row);
+	HNSW_TEST_POINT("insert-point-written");
 	connect_point(state, row, linked, entry);
 }
 

@@ -39,6 +39,7 @@
 #include "lib/pairingheap.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "test_points.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "vector_hnsw.h"
@@ -395,6 +396,7 @@ fill_candidates(HnswScan *so)
 		n = 0;
 	else
 		n = next_batch(so);
+	HNSW_TEST_POINT("scan-batch-found");
 	so->started = true;
 	so->exhausted = n == 0;
 	if (n > 0)

@@ -33,6 +33,7 @@
 #include "pages/writer.h"
 #include "storage/freespace.h"
 #include "storage/indexfsm.h"
+#include "test_points.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -123,6 +124,7 @@ prune_overflow_list(BulkDelete *state, const HnswTidWalk *walk)
 	HnswTidList *list;
 	int			length = 0;
 
+	HNSW_TEST_POINT("prune-list");
 	(void) hnsw_reader_pin(state->reader, HNSW_REGION_OVERFLOW,
 						   ItemPointerGetBlockNumber(&walk->where), &buffer);
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
@@ -607,12 +609,16 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 
 	if (FullTransactionIdIsValid(dead_xid))
 		hnsw_writer_forget_dead_xid(state.reader);
+	HNSW_TEST_POINT("vacuum-begun");
 	remove_rows(&state);
+	HNSW_TEST_POINT("vacuum-rows-removed");
 	replace_entry(&state, time_of_marking(&state, dead_xid));
 	if (state.nmarked + state.nold > 0)
 	{
 		state.cache = hnsw_code_cache_create(state.reader);
+		HNSW_TEST_POINT("vacuum-repair");
 		repair_links(&state);
+		HNSW_TEST_POINT("vacuum-repaired");
 		attach_lost_points(&state);
 		if (may_free && state.nold > 0)
 			free_points(&state);

@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 #include "pages/page_batch.h"
 #include "pages/writer_internal.h"
+#include "test_points.h"
 #include "utils/rel.h"
 
 /* A region grows by this part of itself, faster when extents run short */
@@ -144,6 +145,7 @@ take_free_point(HnswReader *reader, int level, uint32 *slot)
 		PointId		next;
 		bool		taken;
 
+		HNSW_TEST_POINT("take-free-point");
 		page_batch_init(&batch, reader);
 		page_batch_add(&batch, HNSW_REGION_META, 0);
 		page_batch_add(&batch, HNSW_REGION_NODES, point / per_page);
@@ -226,6 +228,7 @@ hnsw_writer_allocate(HnswReader *reader, int level, uint32 *slot)
 		BlockNumber last;
 
 		CHECK_FOR_INTERRUPTS();
+		HNSW_TEST_POINT("take-new-point");
 		page_batch_init(&batch, reader);
 		page_batch_add(&batch, HNSW_REGION_META, 0);
 		if (ix->meta.npoints % ix->meta.nodes_per_page == 0 &&

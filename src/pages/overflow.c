@@ -13,6 +13,7 @@
 #include "pages/page_batch.h"
 #include "pages/writer_internal.h"
 #include "storage/freespace.h"
+#include "test_points.h"
 #include "utils/rel.h"
 
 
@@ -26,6 +27,7 @@ grow_overflow(HnswReader *reader)
 	BlockNumber block;
 	uint32		first;
 
+	HNSW_TEST_POINT("grow-overflow");
 	for (;;)
 	{
 		PageBatch	batch;

@@ -12,6 +12,7 @@
 #include "compat.h"
 #include "pages/page_batch.h"
 #include "storage/lmgr.h"
+#include "test_points.h"
 #include "utils/rel.h"
 
 void
@@ -142,6 +143,7 @@ page_batch_open(PageBatch *batch)
 {
 	HnswReader *reader = batch->reader;
 
+	HNSW_TEST_POINT("record");
 	for (int i = 0; i < batch->npages; i++)
 		batch->pages[i].buffer = read_block(reader, batch->pages[i].block);
 
@@ -187,6 +189,7 @@ page_batch_close(PageBatch *batch)
 {
 	GenericXLogFinish(batch->xlog);
 	release_pages(batch);
+	HNSW_TEST_POINT("recorded");
 }
 
 void

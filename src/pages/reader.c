@@ -20,6 +20,7 @@
 #include "pages/reader.h"
 #include "pgstat.h"
 #include "storage/buf_internals.h"
+#include "test_points.h"
 
 /*
  * ReadRecentBuffer leaves the usage count of a buffer alone, and the clock
@@ -521,6 +522,7 @@ read_links_away(HnswReader *reader, PointId point,
 {
 	ItemPointerData where = parts->links_away;
 
+	HNSW_TEST_POINT("read-links-away");
 	for (;;)
 	{
 		int			length = find_overflow(reader, &where, item);
@@ -581,6 +583,7 @@ upper_links(HnswReader *reader, PointId point, uint32 slot, int level,
 	int			nlinks;
 	bool		good;
 
+	HNSW_TEST_POINT("read-upper-links");
 	slot += level - 1;
 	if (slot >= ix->meta.nslots)
 		hnsw_index_refresh(ix, reader->index);
@@ -693,6 +696,7 @@ hnsw_reader_tids(HnswReader *reader, PointId point, const HnswNodeCopy *copy,
 		return 0;
 	if (ItemPointerIsValid(&copy->node.heaptid))
 		(*tids)[ntids++] = copy->node.heaptid;
+	HNSW_TEST_POINT("read-tids");
 	hnsw_reader_start_tids(&walk, parts);
 	walk.may_go = true;
 	walk.generation = copy->node.generation;

@@ -11,6 +11,7 @@
 
 #include "pages/page_batch.h"
 #include "pages/writer_internal.h"
+#include "test_points.h"
 
 void
 hnsw_code_create(HnswCode *code, const Quantizer *quantizer)
@@ -212,6 +213,7 @@ hnsw_writer_slot_links(HnswReader *reader, PointId point, uint32 slot,
 	HnswUpperSlot *found;
 
 	Assert(nlinks <= reader->ix->meta.m);
+	HNSW_TEST_POINT("change-upper-links");
 	page_batch_init(&batch, reader);
 	found = batch_slot(&batch, slot + level - 1);
 	if (found->point != point || found->level != level ||
@@ -274,6 +276,7 @@ change_links_away(HnswReader *reader, HnswLinkChange *change,
 	PageBatch	batch;
 	bool		fits;
 
+	HNSW_TEST_POINT("links-go-away");
 	page_batch_init(&batch, reader);
 	page_batch_add(&batch, HNSW_REGION_NODES, change->point / per_page);
 	page_batch_open(&batch);
@@ -350,6 +353,7 @@ hnsw_writer_links(HnswReader *reader, HnswLinkChange *changes, int n)
 {
 	int			done = 0;
 
+	HNSW_TEST_POINT("change-links");
 	qsort(changes, n, sizeof(HnswLinkChange), compare_changes);
 	while (done < n)
 		done += change_links_batch(reader, changes + done, n - done);
@@ -366,6 +370,7 @@ hnsw_writer_entry(HnswReader *reader, PointId seen, PointId point, int level)
 	HnswMetaPageData *meta;
 	bool		change;
 
+	HNSW_TEST_POINT("change-entry");
 	page_batch_init(&batch, reader);
 	page_batch_add(&batch, HNSW_REGION_META, 0);
 	page_batch_open(&batch);
@@ -406,6 +411,7 @@ hnsw_writer_vacuum_meta(HnswReader *reader, PointId dead_entry,
 	HnswMetaPageData *meta;
 	bool		replaced;
 
+	HNSW_TEST_POINT("vacuum-meta");
 	page_batch_init(&batch, reader);
 	page_batch_add(&batch, HNSW_REGION_META, 0);
 	page_batch_open(&batch);

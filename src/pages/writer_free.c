@@ -11,6 +11,7 @@
 
 #include "pages/page_batch.h"
 #include "pages/writer_internal.h"
+#include "test_points.h"
 
 bool
 hnsw_writer_mark_dead(HnswReader *reader, PointId point,
@@ -24,6 +25,7 @@ hnsw_writer_mark_dead(HnswReader *reader, PointId point,
 	PageBatch	batch;
 	bool		done;
 
+	HNSW_TEST_POINT("mark-dead");
 	page_batch_init(&batch, reader);
 	page_batch_add(&batch, HNSW_REGION_NODES, point / per_page);
 	if (has_list)
@@ -110,6 +112,7 @@ hnsw_writer_free(HnswReader *reader, const PointId *points, int n)
 	HnswMetaPageData *meta;
 	Page		page;
 
+	HNSW_TEST_POINT("free-points");
 	page_batch_init(&batch, reader);
 	page_batch_add(&batch, HNSW_REGION_META, 0);
 	page_batch_add(&batch, HNSW_REGION_NODES, points[0] / per_page);
@@ -128,6 +131,7 @@ hnsw_writer_free(HnswReader *reader, const PointId *points, int n)
 	}
 	page_batch_close(&batch);
 
+	HNSW_TEST_POINT("points-free");
 	for (int i = 0; i < n; i++)
 		drop_overflow_of(reader, points[i], &parts[i]);
 	pfree(parts);

@@ -11,6 +11,7 @@
 
 #include "pages/page_batch.h"
 #include "pages/writer_internal.h"
+#include "test_points.h"
 
 /* Room of the first list of TIDs that a point gets; each next has twice it */
 #define FIRST_TID_LIST		4
@@ -148,6 +149,7 @@ hnsw_writer_add_row(HnswReader *reader, PointId point, ItemPointer heaptid)
 		hnsw_reader_node(reader, point, &seen, &parts);
 		if (!HnswNodeIsLive(&seen.node))
 			return false;
+		HNSW_TEST_POINT("add-row");
 		if (!ItemPointerIsValid(&seen.node.heaptid))
 		{
 			HnswNodeCopy copy = seen;
