@@ -18,17 +18,40 @@
 HnswHeapRows *
 hnsw_heap_rows_open(Relation heap, Relation index)
 {
-	HnswHeapRows *rows = palloc(sizeof(HnswHeapRows));
+	HnswHeapRows *rows = palloc0(sizeof(HnswHeapRows));
 
 	rows->fetch = table_index_fetch_begin(heap);
 	rows->slot = table_slot_create(heap, NULL);
-	rows->index_info = BuildIndexInfo(index);
-	rows->estate = CreateExecutorState();
-	GetPerTupleExprContext(rows->estate)->ecxt_scantuple = rows->slot;
+	rows->column = index->rd_index->indkey.values[0];
+	if (rows->column == 0)
+	{
+		rows->index_info = BuildIndexInfo(index);
+		rows->estate = CreateExecutorState();
+		GetPerTupleExprContext(rows->estate)->ecxt_scantuple = rows->slot;
+	}
 	rows->row_context = AllocSetContextCreate(CurrentMemoryContext,
 											  "hnsw heap row",
 											  ALLOCSET_DEFAULT_SIZES);
 	return rows;
+}
+
+/* The indexed value of the row in the slot */
+static Datum
+indexed_value(HnswHeapRows *rows, bool *isnull)
+{
+	Datum		values[INDEX_MAX_KEYS];
+	bool		nulls[INDEX_MAX_KEYS];
+	MemoryContext old;
+
+	if (rows->column != 0)
+		return slot_getattr(rows->slot, rows->column, isnull);
+
+	ResetPerTupleExprContext(rows->estate);
+	old = MemoryContextSwitchTo(rows->row_context);
+	FormIndexDatum(rows->index_info, rows->slot, rows->estate, values, nulls);
+	MemoryContextSwitchTo(old);
+	*isnull = nulls[0];
+	return values[0];
 }
 
 bool
@@ -37,22 +60,16 @@ hnsw_heap_rows_fetch(HnswHeapRows *rows, ItemPointer tid, Snapshot snapshot,
 {
 	bool		call_again = false;
 	bool		all_dead = false;
-	Datum		values[INDEX_MAX_KEYS];
-	bool		isnull[INDEX_MAX_KEYS];
-	MemoryContext old;
+	bool		isnull;
 
 	ExecClearTuple(rows->slot);
 	if (!table_index_fetch_tuple(rows->fetch, tid, snapshot, rows->slot,
 								 &call_again, &all_dead))
 		return false;
 
-	ResetPerTupleExprContext(rows->estate);
 	MemoryContextReset(rows->row_context);
-	old = MemoryContextSwitchTo(rows->row_context);
-	FormIndexDatum(rows->index_info, rows->slot, rows->estate, values, isnull);
-	MemoryContextSwitchTo(old);
-	*value = values[0];
-	return !isnull[0];
+	*value = indexed_value(rows, &isnull);
+	return !isnull;
 }
 
 void
@@ -67,7 +84,8 @@ hnsw_heap_rows_close(HnswHeapRows *rows)
 {
 	ExecDropSingleTupleTableSlot(rows->slot);
 	table_index_fetch_end(rows->fetch);
-	FreeExecutorState(rows->estate);
+	if (rows->column == 0)
+		FreeExecutorState(rows->estate);
 	MemoryContextDelete(rows->row_context);
 	pfree(rows);
 }

@@ -17,8 +17,9 @@ typedef struct HnswHeapRows
 {
 	IndexFetchTableData *fetch;
 	TupleTableSlot *slot;
-	IndexInfo  *index_info;
-	EState	   *estate;
+	AttrNumber	column;			/* indexed; 0: an expression is, */
+	IndexInfo  *index_info;		/* and only then this */
+	EState	   *estate;			/* and this are set */
 	MemoryContext row_context;	/* reset for each row */
 } HnswHeapRows;
 
