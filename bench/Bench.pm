@@ -16,7 +16,7 @@ use Time::HiRes qw(time);
 our @EXPORT = qw(
   $work $source $data $socket $results $stamp $BIN
   bench_init data_sets say_progress run_logged compile_client
-  install_extension start_server stop_server conninfo psql_command psql
+  install_extension start_server restart_server stop_server conninfo psql_command psql
   publish_results machine_line server_line slurp write_file median);
 
 our ($work, $source, $data, $socket, $results, $stamp);
@@ -39,7 +39,23 @@ sub bench_init
 	$results = "$work/results/$stamp";
 	mkdir $results or die "$results: $!\n";
 	mkdir "$work/bin";
+	convert_hdf5($opt{hdf5}) if $opt{hdf5};
 	$SIG{INT} = $SIG{TERM} = sub { die "interrupted\n" };
+	return;
+}
+
+# Takes a file of ann-benchmarks apart; from then on the pieces are the data.
+sub convert_hdf5
+{
+	my ($file) = @_;
+	my $pieces = "$work/hdf5";
+
+	say_progress("converting $file");
+	run_logged("$results/convert.log", 'rm', '-rf', $pieces);
+	mkdir $pieces or die "$pieces: $!\n";
+	run_logged("$results/convert.log", 'python3',
+		"$source/bench/hdf5_to_vecs.py", "$data/$file", $pieces);
+	$data = $pieces;
 	return;
 }
 
@@ -133,7 +149,6 @@ sub as_postgres
 sub start_server
 {
 	my $log = "$results/server.log";
-	my $conf = "$pgdata/bench.conf";
 
 	chmod 0755, $work;
 	chmod 0777, $results;
@@ -150,11 +165,20 @@ sub start_server
 		print $f "include 'bench.conf'\n";
 		close $f;
 	}
+	launch_server($opt{'shared-buffers'});
+	return;
+}
+
+sub launch_server
+{
+	my ($shared_buffers) = @_;
+	my $conf = "$pgdata/bench.conf";
+
 	open my $f, '>', $conf or die "$conf: $!\n";
 	print $f <<"CONF";
 listen_addresses = ''
 unix_socket_directories = '$socket'
-shared_buffers = $opt{'shared-buffers'}
+shared_buffers = $shared_buffers
 autovacuum = off
 jit = off
 max_parallel_workers_per_gather = 0
@@ -163,10 +187,21 @@ checkpoint_timeout = 1h
 CONF
 	close $f;
 	unlink "$pgdata/postmaster.pid";
-	run_logged($log,
+	run_logged("$results/server.log",
 		as_postgres("$BIN/pg_ctl", '-D', $pgdata, '-w', '-l',
 			"$pgdata/server.log", 'start'));
 	$server_up = 1;
+	return;
+}
+
+# With other shared buffers; what the second argument does comes between.
+sub restart_server
+{
+	my ($shared_buffers, $between) = @_;
+
+	stop_server();
+	$between->() if $between;
+	launch_server($shared_buffers);
 	return;
 }
 

@@ -13,12 +13,13 @@ use warnings;
 
 use FindBin qw($RealBin);
 use Getopt::Long qw(GetOptions);
-use List::Util qw(max min sum);
+use List::Util qw(max sum);
 use POSIX qw(WNOHANG);
 use Time::HiRes qw(sleep time);
 
 use lib $RealBin;
 use Bench;
+use Report;
 
 my %opt = (
 	'ef' => '10,20,40,60,80,100,120,160,200,320,400,600,800',
@@ -31,21 +32,19 @@ my %opt = (
 	'maintenance-work-mem' => '2GB',
 	'build-workers' => '1',
 	'metric' => 'l2',
+	'plots' => 1,
 	'set' => []);
 GetOptions(
 	\%opt, 'work=s', 'sets=s', 'only=s', 'with-hnswlib', 'rerank-off',
-	'reuse', 'keep-server', 'metric=s', 'ef=s', 'k=i', 'rounds=i',
+	'reuse', 'keep-server', 'metric=s', 'ef=s', 'k=s', 'rounds=i',
 	'clients=s', 'queries=i', 'rows=i', 'shared-buffers=s',
-	'maintenance-work-mem=s', 'build-workers=s', 'set=s@') or exit 2;
+	'maintenance-work-mem=s', 'build-workers=s', 'set=s@', 'quarter', 'cold',
+	'plots!', 'hdf5=s') or exit 2;
 
 my %METRICS = (
 	l2 => [ 'vector_l2_ops', '<->' ],
 	ip => [ 'vector_ip_ops', '<#>' ],
 	cosine => [ 'vector_cosine_ops', '<=>' ]);
-my @TARGETS = (0.90, 0.95, 0.99);
-my $NOISY_WAIT = 5;    # percent of a run the server waited for a CPU
-my $NOISY_SPREAD = 0.2;    # (max - min) / median of a run's QPS
-
 my $metric = $METRICS{ $opt{metric} } // die "no metric $opt{metric}\n";
 my (@builds, @runs, @notes);
 
@@ -72,9 +71,18 @@ sub main
 	psql('postgres', 'CHECKPOINT') if grep { $_->{db} } @contenders;
 	for my $set (@sets)
 	{
-		measure_set($set, $_, @contenders) for split /,/, $opt{clients};
+		measure_set($set, 'ample', @contenders);
+		measure_quarter($set, @contenders) if $opt{quarter};
+		measure_cold($set, @contenders) if $opt{cold};
 	}
-	report(\@sets, \@contenders);
+	report(
+		{
+			opt => \%opt,
+			sets => \@sets,
+			contenders => \@contenders,
+			builds => \@builds,
+			runs => \@runs,
+			notes => \@notes });
 	if ($opt{'keep-server'})
 	{
 		say_progress("server at $socket; press Enter to end");
@@ -145,7 +153,7 @@ sub prepare_database
 		"CREATE EXTENSION $c->{extension}",
 		'CREATE EXTENSION pg_prewarm',
 		'CREATE TABLE bench_builds (set_name text, row_count int,'
-		  . ' metric text, workers int, seconds float8, bytes bigint,'
+		  . ' metric text, workers int, memory text, seconds float8, bytes bigint,'
 		  . ' wal bigint, peak bigint)');
 	return;
 }
@@ -158,7 +166,7 @@ sub build_set
 
 	my $where = "set_name = '$set->{name}' AND row_count = $set->{rows}"
 	  . " AND metric = '$opt{metric}'";
-	my $columns = 'workers, seconds, bytes, wal, peak';
+	my $columns = 'workers, memory, seconds, bytes, wal, peak';
 	my $old = psql($c->{db},
 		"SELECT $columns FROM bench_builds WHERE $where ORDER BY ctid");
 	if ($old ne '')
@@ -166,7 +174,7 @@ sub build_set
 		for my $line (split /\n/, $old)
 		{
 			my %b;
-			@b{qw(workers seconds bytes wal peak)} = split /\|/, $line;
+			@b{qw(workers memory seconds bytes wal peak)} = split /\|/, $line;
 			push @builds, { %b, set => $set, name => $c->{name} };
 		}
 		psql($c->{db}, "SELECT pg_prewarm('$set->{name}.items')",
@@ -176,15 +184,18 @@ sub build_set
 		return;
 	}
 	load_table($c, $set);
-	for my $workers (split /,/, $opt{'build-workers'})
+	for my $memory (split /,/, $opt{'maintenance-work-mem'})
 	{
-		my $b = build_index($c, $set, $workers);
+		for my $workers (split /,/, $opt{'build-workers'})
+		{
+			my $b = build_index($c, $set, $workers, $memory);
 
-		push @builds, $b;
-		psql($c->{db},
-			"INSERT INTO bench_builds VALUES ('$set->{name}', $set->{rows},"
-			  . " '$opt{metric}', $workers, $b->{seconds}, $b->{bytes},"
-			  . " $b->{wal}, $b->{peak})");
+			push @builds, $b;
+			psql($c->{db},
+				"INSERT INTO bench_builds VALUES ('$set->{name}',"
+				  . " $set->{rows}, '$opt{metric}', $workers, '$memory',"
+				  . " $b->{seconds}, $b->{bytes}, $b->{wal}, $b->{peak})");
+		}
 	}
 	return;
 }
@@ -216,10 +227,11 @@ sub load_table
 # how many workers the planner grants.
 sub build_index
 {
-	my ($c, $set, $workers) = @_;
+	my ($c, $set, $workers, $memory) = @_;
 	my $table = "$set->{name}.items";
 	my $index = "$set->{name}.items_embedding_idx";
-	my $label = "$set->{name} $c->{name}: index with $workers workers";
+	my $label =
+	  "$set->{name} $c->{name}: index with $workers workers, $memory";
 	my $shm_before = shm_bytes();
 	my $peak = 0;
 
@@ -230,7 +242,7 @@ sub build_index
 		'CHECKPOINT');
 	my $lsn = psql($c->{db}, 'SELECT pg_current_wal_insert_lsn()');
 	local $ENV{PGOPTIONS} =
-	    "-c maintenance_work_mem=$opt{'maintenance-work-mem'}"
+	    "-c maintenance_work_mem=$memory"
 	  . " -c max_parallel_maintenance_workers=$workers";
 	my $log = "$results/build.log";
 	my $start = time;
@@ -262,6 +274,7 @@ sub build_index
 		set => $set,
 		name => $c->{name},
 		workers => $workers,
+		memory => $memory,
 		seconds => $seconds,
 		bytes => $bytes,
 		wal => $wal,
@@ -325,6 +338,7 @@ sub build_hnswlib
 			set => $set,
 			name => $c->{name},
 			workers => $workers,
+			memory => '-',
 			seconds => $seconds,
 			bytes => $bytes,
 			wal => 0,
@@ -333,28 +347,94 @@ sub build_hnswlib
 	return;
 }
 
+# All curves of a data set, by turns
 sub measure_set
 {
-	my ($set, $clients, @contenders) = @_;
-	my @efs = grep { $_ >= $opt{k} && $_ <= 1000 } split /,/, $opt{ef};
+	my ($set, $state, @contenders) = @_;
 
-	for my $round (1 .. $opt{rounds})
+	for my $k (split /,/, $opt{k})
 	{
-		say_progress("$set->{name}, clients $clients: "
-			  . "round $round of $opt{rounds}");
-		for my $ef (@efs)
+		for my $clients (split /,/, $opt{clients})
 		{
-			my @order = $round % 2 ? @contenders : reverse @contenders;
-
-			measure_once($set, $clients, $round, $ef, $_) for @order;
+			measure_curves({ set => $set, state => $state, k => $k,
+					clients => $clients }, @contenders);
 		}
 	}
 	return;
 }
 
+sub measure_curves
+{
+	my ($series, @contenders) = @_;
+	my @efs = grep { $_ >= $series->{k} && $_ <= 1000 } split /,/, $opt{ef};
+
+	for my $round (1 .. $opt{rounds})
+	{
+		say_progress("$series->{set}{name}, $series->{state}, k $series->{k},"
+			  . " clients $series->{clients}: round $round of $opt{rounds}");
+		for my $ef (@efs)
+		{
+			my @order = $round % 2 ? @contenders : reverse @contenders;
+
+			measure_once($series, $round, $ef, $_) for @order;
+		}
+	}
+	return;
+}
+
+# The same with shared buffers for a quarter of vector_hnsw's index, for all;
+# the kernel has the rest.
+sub measure_quarter
+{
+	my ($set, @contenders) = @_;
+	my ($built) = grep { $_->{name} eq 'vector_hnsw' && $_->{set} == $set }
+	  reverse @builds;
+	my $buffers;
+
+	die "--quarter wants an index of vector_hnsw\n" if !$built;
+	$buffers = max(128, int($built->{bytes} / 4 / 1024));
+	push @notes, "$set->{name}: a quarter is $buffers kB";
+	restart_server("${buffers}kB");
+	measure_set($set, 'quarter', grep { $_->{db} } @contenders);
+	restart_server($opt{'shared-buffers'});
+	return;
+}
+
+# The first queries of a server that has just started, nothing of it in the
+# kernel's cache either
+sub measure_cold
+{
+	my ($set, @contenders) = @_;
+	my ($k) = split /,/, $opt{k};
+	my %series = (set => $set, state => 'cold', k => $k, clients => 1);
+
+	for my $round (1 .. $opt{rounds})
+	{
+		for my $c (grep { $_->{db} } @contenders)
+		{
+			say_progress("$set->{name}, cold: round $round, $c->{name}");
+			restart_server($opt{'shared-buffers'}, \&drop_caches);
+			measure_once(\%series, $round, max(40, $k), $c,
+				'--limit' => 100, '--warmup' => 0);
+		}
+	}
+	return;
+}
+
+sub drop_caches
+{
+	system('sync');
+	open my $f, '>', '/proc/sys/vm/drop_caches'
+	  or die "no permission to empty the kernel's cache: $!\n";
+	print $f "3\n";
+	close $f or die "drop_caches: $!\n";
+	return;
+}
+
 sub measure_once
 {
-	my ($set, $clients, $round, $ef, $c) = @_;
+	my ($series, $round, $ef, $c, @more) = @_;
+	my ($set, $clients, $k) = @{$series}{qw(set clients k)};
 	my @command;
 
 	if ($c->{db})
@@ -369,18 +449,19 @@ sub measure_once
 			'--operator' => $metric->[1],
 			'--queries' => $set->{query},
 			'--truth' => $set->{truth},
-			'--k' => $opt{k},
+			'--k' => $k,
 			'--ef' => $ef,
 			'--clients' => $clients,
 			'--limit' => $opt{queries},
-			(map { ('--set' => $_) } @settings));
+			(map { ('--set' => $_) } @settings),
+			@more);
 	}
 	else
 	{
 		@command = (
 			"$work/bin/hnswlib_bench", 'query',
 			"$work/$set->{name}.hnswlib", $set->{query},
-			$set->{truth}, $opt{k},
+			$set->{truth}, $k,
 			$ef, 1,
 			$clients, 100,
 			$opt{queries});
@@ -395,220 +476,12 @@ sub measure_once
 		  cpu waited)
 	} = split /,/, $line;
 	$run{round} = $round;
-	push @runs, { %run, set => $set, name => $c->{name}, line => $line };
-	return;
-}
-
-# Medians over the rounds of one contender, as points by rising ef.
-sub curve
-{
-	my ($set, $clients, $name) = @_;
-	my %by_ef;
-
-	for my $r (@runs)
-	{
-		push @{ $by_ef{ $r->{ef} } }, $r
-		  if $r->{set} == $set
-		  && $r->{clients} == $clients
-		  && $r->{name} eq $name;
-	}
-	my @points;
-	for my $ef (sort { $a <=> $b } keys %by_ef)
-	{
-		my @list = @{ $by_ef{$ef} };
-		my %p = (ef => $ef);
-
-		for my $key (qw(recall qps p50 p95 p99 cpu waited))
-		{
-			my @values = grep { defined && length } map { $_->{$key} } @list;
-			$p{$key} = @values ? median(@values) : undef;
-		}
-		$p{per_cpu} = 1e6 / $p{cpu} if $p{cpu};
-		my @qps = map { $_->{qps} } @list;
-		$p{noisy} = ($p{waited} // 0) > $NOISY_WAIT
-		  || (max(@qps) - min(@qps)) / $p{qps} > $NOISY_SPREAD;
-		push @points, \%p;
-	}
-	return @points;
-}
-
-# Value (qps or per_cpu) where a curve crosses a recall: its logarithm is
-# taken as linear in log(1 - recall) between the neighbouring points.  A curve
-# that begins above the recall gives its first point, marked as a lower bound.
-sub value_at
-{
-	my ($key, $target, @points) = @_;
-	my $previous;
-
-	return if grep { !defined $_->{$key} } @points;
-
-	for my $p (@points)
-	{
-		if ($p->{recall} >= $target)
-		{
-			return ($p->{$key}, $p->{recall} > $target) if !$previous;
-			my ($x0, $x1, $x) =
-			  map { log(max(1 - $_, 1e-6)) }
-			  $previous->{recall}, $p->{recall}, $target;
-			my $share = $x1 == $x0 ? 1 : ($x - $x0) / ($x1 - $x0);
-			return exp(log($previous->{$key}) * (1 - $share) +
-				  log($p->{$key}) * $share);
-		}
-		$previous = $p;
-	}
-	return;
-}
-
-sub report
-{
-	my ($sets, $contenders) = @_;
-
-	write_csv();
-	open my $f, '>', "$results/summary.md" or die "summary.md: $!\n";
-	report_head($f, $contenders);
-	for my $set (@$sets)
-	{
-		printf $f "\n## %s: %d x %d, %s\n", $set->{name}, $set->{rows},
-		  $set->{dim}, $opt{metric};
-		report_builds($f, $set);
-		for my $clients (split /,/, $opt{clients})
-		{
-			report_curves($f, $set, $clients, $contenders);
-			report_equal_recall($f, $set, $clients, $contenders)
-			  if !$opt{rows};
-		}
-	}
-	close $f;
-	publish_results();
-	return;
-}
-
-sub write_csv
-{
-	open my $f, '>', "$results/queries.csv" or die "queries.csv: $!\n";
-	print $f 'set,contender,clients,ef,k,round,queries,recall,qps,mean_us,'
-	  . "p50_us,p90_us,p95_us,p99_us,max_us,cpu_us,waited_pct\n";
-	for my $r (@runs)
-	{
-		my @fields = split /,/, $r->{line}, -1;
-		$fields[3] = $r->{round};
-		print $f join(',', $r->{set}{name}, $r->{name}, @fields), "\n";
-	}
-	close $f;
-	open $f, '>', "$results/builds.csv" or die "builds.csv: $!\n";
-	print $f "set,contender,workers,seconds,bytes,bytes_per_vector,"
-	  . "wal_bytes,peak_bytes\n";
-	for my $b (@builds)
-	{
-		printf $f "%s,%s,%d,%.2f,%d,%.1f,%d,%d\n", $b->{set}{name},
-		  $b->{name}, $b->{workers}, $b->{seconds}, $b->{bytes},
-		  $b->{bytes} / $b->{set}{rows}, $b->{wal}, $b->{peak};
-	}
-	close $f;
-	return;
-}
-
-sub report_head
-{
-	my ($f, $contenders) = @_;
-	my @servers = grep { $_->{db} && !$_->{of} } @$contenders;
-
-	print $f "# Benchmark of $stamp\n\n", machine_line();
-	print $f server_line(@servers),
-	  '- One prepared statement, binary parameter and results, Unix socket;'
-	  . " enable_seqscan = off\n"
-	  if @servers;
-	print $f "- hnswlib: float32, compiled with -O3 -march=native\n"
-	  if grep { $_->{name} eq 'hnswlib' } @$contenders;
-	print $f "- All: m 16, ef_construction 64, k $opt{k};"
-	  . " medians of $opt{rounds} interleaved rounds\n";
-	print $f "- Settings: $_\n" for @{ $opt{set} };
-	print $f "- ~ marks noise: the server waited for a CPU more than"
-	  . " $NOISY_WAIT % of the run, or rounds differ by more than "
-	  . 100 * $NOISY_SPREAD . " %\n";
-	print $f "- $_\n" for @notes;
-	return;
-}
-
-sub report_builds
-{
-	my ($f, $set) = @_;
-
-	print $f "\n| build | processes | seconds | MB | bytes per vector |"
-	  . " WAL MB | peak memory MB |\n|---|---|---|---|---|---|---|\n";
-	for my $b (grep { $_->{set} == $set } @builds)
-	{
-		printf $f "| %s | %d | %.1f | %.1f | %.0f | %.0f | %.0f |\n",
-		  $b->{name}, $b->{workers} + 1, $b->{seconds}, $b->{bytes} / 2**20,
-		  $b->{bytes} / $set->{rows}, $b->{wal} / 2**20, $b->{peak} / 2**20;
-	}
-	return;
-}
-
-sub report_curves
-{
-	my ($f, $set, $clients, $contenders) = @_;
-
-	print $f "\nClients: $clients\n\n| contender | ef | recall\@$opt{k} | QPS |"
-	  . " p50 us | p95 us | p99 us | server CPU us |\n"
-	  . "|---|---|---|---|---|---|---|---|\n";
-	for my $c (@$contenders)
-	{
-		for my $p (curve($set, $clients, $c->{name}))
-		{
-			printf $f "| %s | %d | %s | %.0f%s | %.0f | %.0f | %.0f | %s |\n",
-			  $c->{name}, $p->{ef},
-			  $opt{rows} ? '-' : sprintf('%.4f', $p->{recall}), $p->{qps},
-			  $p->{noisy} ? ' ~' : '', $p->{p50}, $p->{p95}, $p->{p99},
-			  defined $p->{cpu} ? sprintf('%.0f', $p->{cpu}) : '-';
-		}
-	}
-	return;
-}
-
-# What the contenders reach at equal recall, and how many times pgvector's
-# figure that is.  The ratio by server CPU time leaves out what a busy machine
-# does to the clock, and the client and socket with it.
-sub report_equal_recall
-{
-	my ($f, $set, $clients, $contenders) = @_;
-	my @names = map { $_->{name} } @$contenders;
-	my %curves = map { $_ => [ curve($set, $clients, $_) ] } @names;
-	my @others =
-	  $curves{pgvector} ? grep { $_ ne 'pgvector' } @names : ();
-
-	print $f "\nEqual recall, QPS by interpolation, clients $clients\n\n";
-	print $f '| recall | ',
-	  join(' | ', @names, map { ("$_ / pgvector", 'by CPU') } @others),
-	  " |\n|", '---|' x (1 + @names + 2 * @others), "\n";
-	for my $target (@TARGETS)
-	{
-		my @cells;
-
-		for my $name (@names)
-		{
-			my ($value, $bound) =
-			  value_at('qps', $target, @{ $curves{$name} });
-
-			push @cells,
-			  defined $value
-			  ? sprintf('%s%.0f', $bound ? '>= ' : '', $value)
-			  : 'not reached';
-		}
-		for my $name (@others)
-		{
-			for my $key (qw(qps per_cpu))
-			{
-				my ($ours) = value_at($key, $target, @{ $curves{$name} });
-				my ($theirs) =
-				  value_at($key, $target, @{ $curves{pgvector} });
-
-				push @cells, defined $ours && defined $theirs
-				  ? sprintf('%.2f', $ours / $theirs)
-				  : '-';
-			}
-		}
-		printf $f "| %.2f | %s |\n", $target, join ' | ', @cells;
-	}
+	push @runs,
+	  {
+		%run,
+		set => $set,
+		state => $series->{state},
+		name => $c->{name},
+		line => $line };
 	return;
 }
