@@ -55,8 +55,11 @@
 /*
  * In strict order, rows wait until so many points (a part of ef) wait behind
  * them: what the search finds later can still take its place among those.
+ * Less so in the first batch, since a query that wants somewhat fewer rows
+ * than ef must not pay for another one.
  */
-#define STRICT_LAG(ef)		((ef) / 2)
+#define STRICT_LAG(ef)			((ef) / 2)
+#define FIRST_STRICT_LAG(ef)	((ef) / 8)
 
 /* Rounding of float32 sums against the operator's, relative to the key */
 #define ROUNDING			1e-5f
@@ -486,6 +489,16 @@ nearest_ranked(HnswScan *so)
 								 pairingheap_first(so->ranked));
 }
 
+/* How many points have to wait behind a row that is given */
+static int
+strict_lag(HnswScan *so)
+{
+	if (so->iterative != HNSW_ITERATIVE_SCAN_STRICT_ORDER || so->exhausted)
+		return 0;
+	return graph_search_stats(so->search)->continuations == 0 ?
+		FIRST_STRICT_LAG(so->ef) : STRICT_LAG(so->ef);
+}
+
 /* May the nearest ranked point be given, as far as this batch can tell? */
 static bool
 is_next(HnswScan *so, const RankedPoint *nearest)
@@ -495,8 +508,7 @@ is_next(HnswScan *so, const RankedPoint *nearest)
 	if (so->next < so->ncandidates &&
 		nearest->key > so->candidates[so->next].bound)
 		return false;
-	return so->iterative != HNSW_ITERATIVE_SCAN_STRICT_ORDER ||
-		so->exhausted || waiting > STRICT_LAG(so->ef);
+	return waiting > strict_lag(so);
 }
 
 static void
