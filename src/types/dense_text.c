@@ -12,6 +12,7 @@
 #include "common/shortest_dec.h"
 #include "compat.h"
 #include "types/dense_text.h"
+#include "types/format_float.h"
 #include "types/text.h"
 
 /*
@@ -84,8 +85,9 @@ dense_parse(const VectorKind *kind, const char *str, float *values,
 char *
 dense_format(const float *values, int n)
 {
-	/* brackets, and FLOAT_SHORTEST_DECIMAL_LEN counts a byte for the comma */
-	char	   *str = palloc(FLOAT_SHORTEST_DECIMAL_LEN * n + 3);
+	/* FLOAT_SHORTEST_DECIMAL_LEN counts a byte for the comma */
+	char	   *str = palloc(FLOAT_SHORTEST_DECIMAL_LEN * n +
+							 FORMAT_FLOAT_ROOM);
 	char	   *pt = str;
 
 	*pt++ = '[';
@@ -93,7 +95,7 @@ dense_format(const float *values, int n)
 	{
 		if (i > 0)
 			*pt++ = ',';
-		pt += float_to_shortest_decimal_bufn(values[i], pt);
+		pt = format_float(values[i], pt);
 	}
 	*pt++ = ']';
 	*pt = '\0';

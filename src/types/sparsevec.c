@@ -12,6 +12,7 @@
 #include "common/shortest_dec.h"
 #include "compat.h"
 #include "libpq/pqformat.h"
+#include "types/format_float.h"
 #include "types/sparsevec.h"
 #include "types/text.h"
 #include "types/wire.h"
@@ -262,7 +263,8 @@ sparsevec_out(PG_FUNCTION_ARGS)
 	SparseVector *vector = PG_GETARG_SPARSEVEC(0);
 	const float *values = sparsevec_values(vector);
 	int			element_len = INT32_LEN + FLOAT_SHORTEST_DECIMAL_LEN + 1;
-	char	   *str = palloc(element_len * vector->nnz + INT32_LEN + 4);
+	char	   *str = palloc(element_len * vector->nnz + INT32_LEN +
+							 FORMAT_FLOAT_ROOM);
 	char	   *pt = str;
 
 	*pt++ = '{';
@@ -272,7 +274,7 @@ sparsevec_out(PG_FUNCTION_ARGS)
 			*pt++ = ',';
 		pt += pg_ltoa(vector->indices[i] + 1, pt);
 		*pt++ = ':';
-		pt += float_to_shortest_decimal_bufn(values[i], pt);
+		pt = format_float(values[i], pt);
 	}
 	*pt++ = '}';
 	*pt++ = '/';

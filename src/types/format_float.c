@@ -1,0 +1,196 @@
+/*-------------------------------------------------------------------------
+ *
+ * format_float.c
+ *	  Float to text, with the results of float_to_shortest_decimal_bufn in a
+ *	  fraction of its time.
+ *
+ * The text has as few digits as tell the float from all others.  These are the
+ * digits of a decimal number in the interval of what is rounded to the float,
+ * whose ends are half a step away on either side and do not count.  A step is
+ * 2^-r; for numbers of the magnitude that is printed without an exponent there
+ * is a power of ten 10^t, t <= 12, with 1 < 2^-r * 10^t < 10.  Multiplied by
+ * it, the interval is longer than 1 and shorter than 10, so it has an integer
+ * and at most one multiple of ten: if there is one that is the answer, trailing
+ * zeros left out, or else the integer that is nearest to the float.  Mantissa
+ * times 10^t is less than 2^64: all of this is exact in integers, in units of
+ * 2^-r.
+ *
+ * Below a power of two the step is half as long, and there may be no integer
+ * in what remains of the interval, or not the nearest one.  These few numbers
+ * and all of other magnitudes are left to the function of core.
+ *
+ * src/types/format_float.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "portable.h"
+
+#include <math.h>
+
+#include "common/shortest_dec.h"
+#include "types/format_float.h"
+
+#define MANTISSA_BITS	23
+#define MANTISSA_MASK	((1U << MANTISSA_BITS) - 1)
+#define SIGN_BIT		0x80000000U
+
+/* 0.0001, the smallest number printed without an exponent, and the end */
+#define FIRST_FIXED		0x38d1b717U
+#define END_OF_FIXED	0x49742400U /* 1000000 */
+
+/* Digits of a fraction that are not leading zeros, at most */
+#define FRACTION_DIGITS 9
+
+/*
+ * 10^t, and what makes a fraction below it one of FRACTION_DIGITS digits;
+ * where t is greater its first digits are zeros.
+ */
+typedef struct Scale
+{
+	uint64		power;
+	uint32		rest;
+	int			zeros;
+} Scale;
+
+static const Scale scales[] = {
+	{UINT64CONST(1), 1000000000, 0},
+	{UINT64CONST(10), 100000000, 0},
+	{UINT64CONST(100), 10000000, 0},
+	{UINT64CONST(1000), 1000000, 0},
+	{UINT64CONST(10000), 100000, 0},
+	{UINT64CONST(100000), 10000, 0},
+	{UINT64CONST(1000000), 1000, 0},
+	{UINT64CONST(10000000), 100, 0},
+	{UINT64CONST(100000000), 10, 0},
+	{UINT64CONST(1000000000), 1, 0},
+	{UINT64CONST(10000000000), 1, 1},
+	{UINT64CONST(100000000000), 1, 2},
+	{UINT64CONST(1000000000000), 1, 3}
+};
+
+/* Three digits of each number below 1000, and a byte to copy four */
+#define DIGITS_1(a, b)	{a, b, '0'}, {a, b, '1'}, {a, b, '2'}, {a, b, '3'}, \
+	{a, b, '4'}, {a, b, '5'}, {a, b, '6'}, {a, b, '7'}, {a, b, '8'}, \
+	{a, b, '9'}
+#define DIGITS_2(a)		DIGITS_1(a, '0'), DIGITS_1(a, '1'), \
+	DIGITS_1(a, '2'), DIGITS_1(a, '3'), DIGITS_1(a, '4'), DIGITS_1(a, '5'), \
+	DIGITS_1(a, '6'), DIGITS_1(a, '7'), DIGITS_1(a, '8'), DIGITS_1(a, '9')
+
+static const char digits[1000][4] = {
+	DIGITS_2('0'), DIGITS_2('1'), DIGITS_2('2'), DIGITS_2('3'),
+	DIGITS_2('4'), DIGITS_2('5'), DIGITS_2('6'), DIGITS_2('7'),
+	DIGITS_2('8'), DIGITS_2('9')
+};
+
+/* Writes nine digits, and one byte more. */
+static inline void
+put_nine(char *pt, uint32 number)
+{
+	uint32		upper = number / 1000;
+
+	memcpy(pt, digits[upper / 1000], 4);
+	memcpy(pt + 3, digits[upper % 1000], 4);
+	memcpy(pt + 6, digits[number % 1000], 4);
+}
+
+/* Writes an integer below 1000000, and returns its end. */
+static inline char *
+put_integer(char *pt, uint32 number)
+{
+	char		nine[14];
+	int			zeros;
+
+	*pt = '0' + number;
+	if (likely(number < 10))
+		return pt + 1;
+	zeros = (number < 100) + (number < 1000) + (number < 10000) +
+		(number < 100000);
+
+	put_nine(nine, number);
+	memcpy(pt, nine + 3 + zeros, 6);
+	return pt + 6 - zeros;
+}
+
+static int
+trailing_zeros(uint32 number)
+{
+	int			zeros = 0;
+
+	if (number % 10000 == 0)
+	{
+		number /= 10000;
+		zeros = 4;
+	}
+	if (number % 100 == 0)
+	{
+		number /= 100;
+		zeros += 2;
+	}
+	return zeros + (number % 10 == 0);
+}
+
+char *
+format_float(float value, char *str)
+{
+	uint32		bits;
+	uint32		mantissa;
+	int			r;
+	int			t;
+	const Scale *scale;
+	uint64		scaled;
+	uint64		half;
+	uint32		low;
+	uint32		high;
+	uint32		number;
+	uint32		tens;
+	bool		is_short;
+	uint32		integer;
+	uint32		fraction;
+	char	   *end;
+
+	memcpy(&bits, &value, sizeof(bits));
+	*str = '-';
+	if (unlikely((bits & ~SIGN_BIT) - FIRST_FIXED >=
+				 END_OF_FIXED - FIRST_FIXED))
+	{
+		/* a sparse vector's elements */
+		if (value == 0)
+			return put_integer(str + (bits >> 31), 0);
+		return str + float_to_shortest_decimal_bufn(value, str);
+	}
+
+	integer = (uint32) fabsf(value);
+	if (integer == fabsf(value))
+		return put_integer(str + (bits >> 31), integer);
+	if (unlikely((bits & MANTISSA_MASK) == 0))
+		return str + float_to_shortest_decimal_bufn(value, str);
+
+	mantissa = (bits & MANTISSA_MASK) | (1U << MANTISSA_BITS);
+	r = 127 + MANTISSA_BITS - ((bits & ~SIGN_BIT) >> MANTISSA_BITS);
+	t = (r * 1233 >> 12) + 1;	/* r * log10(2), rounded up */
+	scale = &scales[t];
+
+	/* the integers in the interval are low..high */
+	scaled = mantissa * scale->power;
+	half = scale->power / 2;
+	high = (scaled + half - 1) >> r;
+	low = ((scaled - half) >> r) + 1;
+
+	/* a multiple of ten, or the nearest one, the even one of two */
+	tens = high / 10;
+	is_short = tens * 10 >= low;
+	number = (scaled + (UINT64CONST(1) << (r - 1)) - 1 +
+			  ((scaled >> r) & 1)) >> r;
+	number += (tens * 10 - number) & -(uint32) is_short;
+
+	/* the integer part is exact, as no interval goes over an integer */
+	fraction = (number - integer * (uint32) scale->power) * scale->rest;
+
+	str = put_integer(str + (bits >> 31), integer);
+	memcpy(str, ".000", 4);
+	put_nine(str + 1 + scale->zeros, fraction);
+	end = str + 1 + t - is_short;
+	if (unlikely((tens % 10 == 0) & is_short))
+		end -= trailing_zeros(tens);
+	return end;
+}

@@ -1,0 +1,23 @@
+/*-------------------------------------------------------------------------
+ *
+ * format_float.h
+ *	  Float to text, with the results of float_to_shortest_decimal_bufn in a
+ *	  fraction of its time.
+ *
+ * src/types/format_float.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HNSW_FORMAT_FLOAT_H
+#define HNSW_FORMAT_FLOAT_H
+
+/*
+ * What format_float may write to.  The text has less bytes than
+ * FLOAT_SHORTEST_DECIMAL_LEN.
+ */
+#define FORMAT_FLOAT_ROOM	24
+
+/* Writes a finite number, and returns the end of it.  There is no zero byte. */
+extern char *format_float(float value, char *str);
+
+#endif							/* HNSW_FORMAT_FLOAT_H */
