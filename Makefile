@@ -24,8 +24,8 @@ DATA := $(sort $(wildcard vector_hnsw--*.sql))
 
 # These spend their time in loops over numbers
 OPTFLAGS ?= -O3
-HOT_SOURCES := $(filter src/distance/% src/quantize/% src/graph/% \
-	src/pages/%,$(SOURCES))
+HOT_SOURCES := $(filter src/types/% src/distance/% src/quantize/% \
+	src/graph/% src/pages/%,$(SOURCES))
 
 # These need no server, and say so by including portable.h
 PORTABLE_SOURCES := $(shell grep -l '^.include "portable.h"' $(SOURCES) \

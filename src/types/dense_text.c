@@ -13,6 +13,7 @@
 #include "compat.h"
 #include "types/dense_text.h"
 #include "types/format_float.h"
+#include "types/parse_float.h"
 #include "types/text.h"
 
 /*
@@ -33,12 +34,16 @@ read_elements(TextCursor *cursor, float *values)
 
 	for (int dim = 0;; dim++)
 	{
+		/* less than 10000, so there is nothing to check */
+		dim += parse_float_run(&cursor->pt, cursor->limit, &values[dim],
+							   max_dim - dim);
 		if (dim == max_dim)
 		{
 			(void) check_dim(cursor->kind, (int64) dim + 1,
 							 cursor->escontext);
 			return 0;
 		}
+		skip_space(cursor);
 		if (!read_element(cursor, false, &values[dim]))
 			return 0;
 		if (read_char(cursor, ','))

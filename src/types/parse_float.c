@@ -70,49 +70,70 @@ is_digit(char c)
 /* The same byte eight times */
 #define BYTES(byte)		(UINT64CONST(0x0101010101010101) * (byte))
 
-/*
- * read_chunk
- *		Adds the digits among the first bytes of the eight at pt to *digits,
- *		and returns how many they are.
- *
- * The bytes are handled together, the first one lowest.  Numbers differ in
- * length, and a loop over bytes would mispredict its end on most of them.
- */
-static inline int
-read_chunk(const char *pt, uint64 *digits)
+/* Eight bytes, the first one lowest */
+static inline uint64
+load_bytes(const char *pt)
 {
-	static const uint32 powers[9] = {
-		1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000
-	};
 	uint64		chunk;
-	uint64		others;
-	int			n = 8;
 
 	memcpy(&chunk, pt, sizeof(chunk));
 #ifdef WORDS_BIGENDIAN
 	chunk = pg_bswap64(chunk);
 #endif
+	return chunk;
+}
 
+/*
+ * leading_digits
+ *		How many of eight bytes are digits, before one that is none.  The
+ *		digits in chunk must have been made numbers.
+ */
+static inline int
+leading_digits(uint64 chunk)
+{
 	/* a high bit for what is no digit; wrong only behind the first such */
-	chunk ^= BYTES('0');
-	others = (chunk | (chunk + BYTES(0x7f - 9))) & BYTES(0x80);
-	if (others != 0)
-	{
-		n = pg_rightmost_one_pos64(others) / 8;
-		if (n == 0)
-			return 0;
-		/* leading zeros instead of the rest */
-		chunk <<= 64 - 8 * n;
-	}
+	uint64		others = (chunk | (chunk + BYTES(0x7f - 9))) & BYTES(0x80);
+
+	return others == 0 ? 8 : pg_rightmost_one_pos64(others) / 8;
+}
+
+/*
+ * value_of_digits
+ *		What the first n of eight bytes mean, n from 0 to 8.
+ */
+static inline uint64
+value_of_digits(uint64 chunk, int n)
+{
+	/* leading zeros instead of the rest, in two steps as 64 is too far */
+	chunk = chunk << (32 - 4 * n) << (32 - 4 * n);
 
 	/* from digits to pairs, then fours, then all eight */
 	chunk = chunk * 10 + (chunk >> 8);
-	chunk = ((chunk & UINT64CONST(0x000000ff000000ff)) *
-			 (100 + (UINT64CONST(1000000) << 32)) +
-			 ((chunk >> 16) & UINT64CONST(0x000000ff000000ff)) *
-			 (1 + (UINT64CONST(10000) << 32))) >> 32;
+	return ((chunk & UINT64CONST(0x000000ff000000ff)) *
+			(100 + (UINT64CONST(1000000) << 32)) +
+			((chunk >> 16) & UINT64CONST(0x000000ff000000ff)) *
+			(1 + (UINT64CONST(10000) << 32))) >> 32;
+}
 
-	*digits = *digits * powers[n] + chunk;
+static const uint32 small_powers[9] = {
+	1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000
+};
+
+/*
+ * read_chunk
+ *		Adds the digits among the first bytes of the eight at pt to *digits,
+ *		and returns how many they are.
+ *
+ * The bytes are handled together.  Numbers differ in length, and a loop over
+ * bytes would mispredict its end on most of them.
+ */
+static inline int
+read_chunk(const char *pt, uint64 *digits)
+{
+	uint64		chunk = load_bytes(pt) ^ BYTES('0');
+	int			n = leading_digits(chunk);
+
+	*digits = *digits * small_powers[n] + value_of_digits(chunk, n);
 	return n;
 }
 
@@ -183,6 +204,35 @@ parse_exponent(const char **pt)
 	return negative ? -exponent : exponent;
 }
 
+/* Without a branch, as signs in vectors cannot be predicted */
+static inline float
+apply_sign(float value, bool negative)
+{
+	uint32		bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	bits ^= (uint32) negative << 31;
+	memcpy(&value, &bits, sizeof(value));
+	return value;
+}
+
+/*
+ * round_safely
+ *		Stores a double that is off by ERROR_UNITS at most as a float, or
+ *		returns false when it could be rounded either way.
+ */
+static inline bool
+round_safely(double approximate, float *value)
+{
+	const uint64 half = UINT64CONST(1) << (LOST_BITS - 1);
+	uint64		bits;
+
+	memcpy(&bits, &approximate, sizeof(bits));
+	bits &= (UINT64CONST(1) << LOST_BITS) - 1;
+	*value = (float) approximate;
+	return bits - (half - ERROR_UNITS) > 2 * ERROR_UNITS;
+}
+
 /*
  * scale
  *		Stores digits * 10^exponent rounded to float, or returns false when it
@@ -191,9 +241,7 @@ parse_exponent(const char **pt)
 static inline bool
 scale(uint64 digits, int exponent, float *value)
 {
-	const uint64 half = UINT64CONST(1) << (LOST_BITS - 1);
 	double		product;
-	uint64		bits;
 
 	if (digits == 0)
 	{
@@ -207,13 +255,7 @@ scale(uint64 digits, int exponent, float *value)
 	if (!(product > MIN_FAST && product < MAX_FAST))
 		return false;
 
-	memcpy(&bits, &product, sizeof(bits));
-	bits &= (UINT64CONST(1) << LOST_BITS) - 1;
-	if (bits - (half - ERROR_UNITS) <= 2 * ERROR_UNITS)
-		return false;
-
-	*value = (float) product;
-	return true;
+	return round_safely(product, value);
 }
 
 /*
@@ -258,8 +300,7 @@ parse_decimal(const char **str, const char *limit, float *value)
 	if (!scale(digits, exponent, value))
 		return false;
 
-	if (negative)
-		*value = -*value;
+	*value = apply_sign(*value, negative);
 	*str = pt;
 	return true;
 }
@@ -293,4 +334,84 @@ parse_float(const char **str, const char *limit, float *value)
 		return PARSE_FLOAT_OK;
 
 	return parse_any(str, value);
+}
+
+/*
+ * parse_short_integer
+ *		Reads an integer of up to four digits and a comma at *str.
+ */
+static inline bool
+parse_short_integer(const char **str, float *value)
+{
+	uint64		chunk = load_bytes(*str) ^ BYTES('0');
+	int			n = leading_digits(chunk);
+
+	if (n < 1 || n > 4 || (*str)[n] != ',')
+		return false;
+
+	*value = (float) value_of_digits(chunk, n);
+	*str += n + 1;
+	return true;
+}
+
+/*
+ * parse_short_fraction
+ *		Reads a digit, a point, up to 15 digits and a comma at *str.
+ */
+static inline bool
+parse_short_fraction(const char **str, float *value)
+{
+	/* bytes behind the first that is no digit do not count */
+	const char *fraction = *str + 2;
+	uint64		first = load_bytes(fraction) ^ BYTES('0');
+	uint64		second = load_bytes(fraction + 8) ^ BYTES('0');
+	int			n_first = leading_digits(first);
+	int			n_second = n_first == 8 ? leading_digits(second) : 0;
+	uint64		digits = **str - '0';
+
+	if (n_second == 8 || fraction[n_first + n_second] != ',')
+		return false;
+
+	digits = digits * small_powers[n_first] + value_of_digits(first, n_first);
+	digits = digits * small_powers[n_second] +
+		value_of_digits(second, n_second);
+	*str = fraction + n_first + n_second + 1;
+	return round_safely((double) digits *
+						powers_of_ten[-MIN_POWER - n_first - n_second],
+						value);
+}
+
+/*
+ * parse_short
+ *		Reads a number that parse_float_run() is for, and its comma, at *str,
+ *		where there are 24 bytes or more; false if it is something else.
+ */
+static inline bool
+parse_short(const char **str, float *value)
+{
+	const char *pt = *str;
+	bool		negative;
+
+	pt += *pt == ' ';
+	negative = *pt == '-';
+	pt += negative;
+	if (!is_digit(pt[0]))
+		return false;
+	if (pt[1] == '.' ? !parse_short_fraction(&pt, value) :
+		!parse_short_integer(&pt, value))
+		return false;
+
+	*value = apply_sign(*value, negative);
+	*str = pt;
+	return true;
+}
+
+int
+parse_float_run(const char **str, const char *limit, float *values, int max)
+{
+	int			n = 0;
+
+	while (n < max && limit - *str >= 24 && parse_short(str, &values[n]))
+		n++;
+	return n;
 }

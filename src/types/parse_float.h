@@ -26,4 +26,14 @@ typedef enum ParseFloatResult
 extern ParseFloatResult parse_float(const char **str, const char *limit,
 									float *value);
 
+/*
+ * Reads numbers below 10000 that are written like most in vectors, each with
+ * the comma behind it: perhaps a space, perhaps a minus, then a digit, a point
+ * and up to 15 digits, or up to four digits alone.  Stops in front of the first
+ * one that is written in another way or is not followed by a comma, moves *str
+ * there, and returns how many it has read, at most max.
+ */
+extern int	parse_float_run(const char **str, const char *limit,
+							float *values, int max);
+
 #endif							/* HNSW_PARSE_FLOAT_H */

@@ -200,6 +200,128 @@ test_random_decimals(void)
 	unit_ok(failures == 0, "random decimals");
 }
 
+/* A number as programs print vectors: fraction or integer, some unusual ones */
+static int
+print_element(char *str, size_t size)
+{
+	double		value = unit_random_normal() * exp(2 * unit_random_normal());
+
+	switch (unit_random_below(8))
+	{
+		case 0:
+			return snprintf(str, size, "%d", (int) (value * 1000));
+		case 1:
+			return snprintf(str, size, "%.*g",
+							(int) unit_random_below(18), value);
+		case 2:
+			return snprintf(str, size, "%d", (int) unit_random_below(20000));
+		default:
+			return snprintf(str, size, "%s%.*f",
+							unit_random_below(4) == 0 ? " " : "",
+							(int) unit_random_below(17), value);
+	}
+}
+
+/* Runs of numbers, each as strtof reads it */
+static void
+test_runs(void)
+{
+	static const char *const separators[] = {",", ",", ",", ", ", " ,", ",,"};
+	int			failures = 0;
+	int			in_runs = 0;
+
+	for (int i = 0; i < RANDOM_ROUNDS / 20; i++)
+	{
+		char		str[2000] = "";
+		int			length = 0;
+		float		values[40];
+		const char *pt = str;
+		const char *expected = str;
+		int			max = unit_random_below(lengthof(values) + 1);
+		int			n;
+
+		for (int k = 0; k < 50; k++)
+		{
+			length += print_element(str + length, sizeof(str) - length);
+			length += snprintf(str + length, sizeof(str) - length, "%s",
+							   unit_random_below(20) == 0 ?
+							   separators[unit_random_below(6)] : ",");
+		}
+		/* the end comes anywhere */
+		length = unit_random_below(length + 1);
+		str[length] = '\0';
+
+		n = parse_float_run(&pt, str + length, values, max);
+		for (int k = 0; k < n; k++)
+		{
+			char	   *end;
+			float		value = strtof(expected, &end);
+
+			if (float_bits(values[k]) != float_bits(value) || *end != ',')
+				failures++;
+			expected = end + 1;
+		}
+		if (n > max || pt != expected || pt > str + length)
+			failures++;
+		in_runs += n;
+	}
+	unit_ok(failures == 0, "runs of numbers");
+	unit_ok(in_runs > RANDOM_ROUNDS / 10,
+			"%d numbers were read in runs", in_runs);
+}
+
+/* What a run takes, and where it must stop */
+static void
+test_run_ends(void)
+{
+	static const struct
+	{
+		const char *text;
+		int			n;
+		int			length;
+	}			cases[] = {
+		{"1,2,3,", 3, 6},
+		{"0.5,-0.25, 1.5,", 3, 15},
+		{"9999,10000,", 1, 5},
+		{"9.999999,10.5,", 1, 9},
+		{"1.,2,", 2, 5},
+		{"0.123456789012345,0.1234567890123456,", 1, 18},
+		{"1,2]", 1, 2},
+		{"1, ,", 1, 2},
+		{"1,  2,", 1, 2},
+		{"1,+2,", 1, 2},
+		{"1,.5,", 1, 2},
+		{"1,-,", 1, 2},
+		{"1,2e5,", 1, 2},
+		{"1,2.5e5,", 1, 2},
+		{"1,0x1,", 1, 2},
+		{"1,2 ,", 1, 2},
+		/* in the middle between two floats */
+		{"1,1.000000059604644,2,", 1, 2},
+		{"-0,-0.0,", 2, 8}
+	};
+	int			failures = 0;
+
+	for (int i = 0; i < (int) lengthof(cases); i++)
+	{
+		char		str[100];
+		float		values[10];
+		const char *pt = str;
+		int			n;
+
+		snprintf(str, sizeof(str), "%s%s", cases[i].text,
+				 "]                              ");
+		n = parse_float_run(&pt, str + strlen(str), values, 10);
+		if (n != cases[i].n || pt - str != cases[i].length)
+		{
+			failures++;
+			printf("# \"%s\": %d numbers, %d bytes\n", cases[i].text, n,
+				   (int) (pt - str));
+		}
+	}
+	unit_ok(failures == 0, "where runs end");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -209,5 +331,7 @@ main(int argc, char **argv)
 	test_midpoints();
 	test_random_texts();
 	test_random_decimals();
+	test_runs();
+	test_run_ends();
 	return unit_finish();
 }
