@@ -142,11 +142,18 @@ cache_score_between(GraphStore *store, PointId from, const PointId *points,
 	score_from(cache, find_record(cache, from), points, n, distances);
 }
 
+static void
+cache_score(GraphStore *store, const PointId *points, int n, float *distances)
+{
+	score_from((HnswCodeCache *) store, NEW_RECORD, points, n, distances);
+}
+
 HnswCodeCache *
 hnsw_code_cache_create(HnswReader *reader)
 {
 	HnswCodeCache *cache = palloc0(sizeof(HnswCodeCache));
 
+	cache->store.score = cache_score;
 	cache->store.score_between = cache_score_between;
 	cache->reader = reader;
 	cache->quantizer = reader->ix->quantizer;
@@ -190,13 +197,6 @@ hnsw_code_cache_name_new(HnswCodeCache *cache, PointId point)
 	bool		found;
 
 	cached_insert(cache->numbers, point, &found)->number = NEW_RECORD;
-}
-
-void
-hnsw_code_cache_from_new(HnswCodeCache *cache, const PointId *points, int n,
-						 float *distances)
-{
-	score_from(cache, NEW_RECORD, points, n, distances);
 }
 
 bool

@@ -30,16 +30,14 @@ extern void hnsw_code_cache_forget(HnswCodeCache *cache);
 /* From now on point is that vector's. */
 extern void hnsw_code_cache_name_new(HnswCodeCache *cache, PointId point);
 
-/* Distances from that vector to n points */
-extern void hnsw_code_cache_from_new(HnswCodeCache *cache,
-									 const PointId *points, int n,
-									 float *distances);
-
 /* Is the point's code that of the vector, bit by bit? */
 extern bool hnsw_code_cache_equal(HnswCodeCache *cache, PointId point,
 								  const HnswCode *code);
 
-/* For neighbour selection; only score_between is there. */
+/*
+ * For neighbour selection.  score gives distances from the new vector, and
+ * there are no links.
+ */
 extern GraphStore *hnsw_code_cache_store(HnswCodeCache *cache);
 
 #endif							/* HNSW_CODE_CACHE_H */

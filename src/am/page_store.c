@@ -63,17 +63,10 @@ bool
 hnsw_page_store_descend(HnswPageStore *store, GraphSearch *search, int to,
 						GraphNeighbour *nearest)
 {
-	const HnswMetaPageData *meta = &store->reader.ix->meta;
-	PointId		entry = meta->entry_point;
+	GraphEntry	entry = hnsw_index_entry(store->reader.ix);
 
-	if (!PointIdIsValid(entry))
+	if (!PointIdIsValid(entry.point))
 		return false;
-	if ((int) meta->entry_level >= to)
-		*nearest = graph_descend(search, entry, meta->entry_level, to);
-	else
-	{
-		nearest->point = entry;
-		page_store_score(&store->store, &entry, 1, &nearest->distance);
-	}
+	*nearest = graph_descend(search, entry.point, entry.level, to);
 	return true;
 }

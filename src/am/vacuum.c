@@ -7,7 +7,8 @@
  *
  *	  1. Dead heap TIDs are taken out.  A point that stands for no row any more
  *		 is marked dead: searches walk through it, inserts do not link to it.
- *	  2. Links to dead points are replaced, from what is behind those points.
+ *	  2. Links to dead points are replaced, from what is behind those points
+ *		 (graph/vacuum.c).
  *	  3. Points that were dead before this vacuum are given back.
  *
  * Why the third pass comes one vacuum later: an insert that found a point
@@ -26,55 +27,30 @@
 #include "am/code_cache.h"
 #include "am/hnsw.h"
 #include "am/page_store.h"
+#include "am/page_writer.h"
 #include "commands/vacuum.h"
 #include "compat.h"
-#include "graph/repair.h"
+#include "graph/vacuum.h"
 #include "pages/page_batch.h"
-#include "pages/writer.h"
 #include "storage/freespace.h"
 #include "storage/indexfsm.h"
 #include "test_points.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-/* Changes that inserts got ahead of are tried again so often */
-#define MAX_REPAIR_ATTEMPTS 4
-
 typedef struct BulkDelete
 {
 	HnswPageStore store;
 	HnswReader *reader;			/* the store's */
+	HnswPageWriter writer;
+	HnswCodeCache *cache;		/* of the repair */
+	GraphVacuum *graph;
 	IndexBulkDeleteCallback callback;
 	void	   *callback_state;
 	IndexBulkDeleteResult *stats;
 	double		kept;
-
-	/* points below npoints; one bit each */
-	PointId		npoints;
-	uint8	   *live;			/* in use, as pass 1 saw them */
-	uint8	   *dead;			/* marked, now or before */
-	uint8	   *old_dead;		/* marked before this vacuum */
-	uint8	   *linked;			/* some live point has a link to it */
-	uint64		nmarked;		/* now */
-	uint64		nold;
-	PointId		highest;		/* a live point of the highest level */
-	int			highest_level;
-
-	HnswCodeCache *cache;		/* of the repair */
-	MemoryContext page_context; /* reset for each page of nodes */
+	PointId		npoints;		/* what comes later is not our concern */
 } BulkDelete;
-
-static inline void
-set_bit(uint8 *bits, PointId point)
-{
-	bits[point / BITS_PER_BYTE] |= 1 << point % BITS_PER_BYTE;
-}
-
-static inline bool
-get_bit(const uint8 *bits, PointId point)
-{
-	return (bits[point / BITS_PER_BYTE] >> point % BITS_PER_BYTE) & 1;
-}
 
 /*-------------------------------------------------------------------------
  * Pass 1: rows
@@ -149,26 +125,10 @@ static void
 note_node(BulkDelete *state, PointId point, const HnswNode *node,
 		  bool was_dead)
 {
-	if (HnswNodeIsDead(node))
-	{
-		set_bit(state->dead, point);
-		if (was_dead)
-		{
-			set_bit(state->old_dead, point);
-			state->nold++;
-		}
-		else
-			state->nmarked++;
-	}
-	else if (HnswNodeIsLive(node))
-	{
-		set_bit(state->live, point);
-		if ((int) HnswNodeLevel(node) > state->highest_level)
-		{
-			state->highest = point;
-			state->highest_level = HnswNodeLevel(node);
-		}
-	}
+	if (HnswNodeIsPresent(node))
+		graph_vacuum_note(state->graph, point, HnswNodeLevel(node),
+						  !HnswNodeIsDead(node) ? GRAPH_LIVE :
+						  was_dead ? GRAPH_OLD_DEAD : GRAPH_DEAD);
 }
 
 /* A node in which something is to be done */
@@ -286,224 +246,34 @@ remove_rows(BulkDelete *state)
 }
 
 /*-------------------------------------------------------------------------
- * Pass 2: links
+ * Passes 2 and 3
  *-------------------------------------------------------------------------
  */
-static bool
-point_is_dead(PointId point, void *arg)
-{
-	BulkDelete *state = arg;
-
-	/* what came after pass 1 began is alive */
-	return point < state->npoints && get_bit(state->dead, point);
-}
-
-static void
-note_links(BulkDelete *state, const PointId *links, int n)
-{
-	for (int i = 0; i < n; i++)
-	{
-		if (links[i] < state->npoints)
-			set_bit(state->linked, links[i]);
-	}
-}
-
-/* The new list of a node at level 0; false when it is to stay as it is. */
-static bool
-plan_repair(BulkDelete *state, const GraphRepair *repair, PointId point,
-			HnswLinkChange *change)
-{
-	int			m = state->reader->ix->meta.m;
-	int			nlinks;
-
-	change->point = point;
-	hnsw_reader_node(state->reader, point, &change->seen, &change->parts);
-	if (!HnswNodeIsLive(&change->seen.node))
-		return false;
-	nlinks = hnsw_reader_links(state->reader, point, &change->seen,
-							   &change->parts, 0, change->links);
-	change->nlinks = graph_repair_links(repair, point, 0, change->links,
-										nlinks, GraphMaxLinks(m, 0));
-	note_links(state, change->links,
-			   change->nlinks >= 0 ? change->nlinks : nlinks);
-	return change->nlinks >= 0;
-}
-
-static void
-repair_upper(BulkDelete *state, const GraphRepair *repair, PointId point,
-			 int level)
-{
-	int			m = state->reader->ix->meta.m;
-
-	for (int attempt = 0; attempt < MAX_REPAIR_ATTEMPTS; attempt++)
-	{
-		HnswNodeCopy copy;
-		HnswNodeParts parts;
-		PointId		seen[GRAPH_MAX_LINKS];
-		PointId		links[GRAPH_MAX_LINKS];
-		int			nseen;
-		int			nlinks;
-
-		hnsw_reader_node(state->reader, point, &copy, &parts);
-		if (!HnswNodeIsLive(&copy.node))
-			return;
-		nseen = hnsw_reader_links(state->reader, point, &copy, &parts, level,
-								  seen);
-		memcpy(links, seen, nseen * sizeof(PointId));
-		nlinks = graph_repair_links(repair, point, level, links, nseen,
-									GraphMaxLinks(m, level));
-		if (nlinks < 0 ||
-			hnsw_writer_slot_links(state->reader, point, parts.upper_slot,
-								   level, seen, nseen, links, nlinks))
-			return;
-	}
-}
-
-/* All nodes of one page, in one record if nobody interferes. */
-static void
-repair_page(BulkDelete *state, const GraphRepair *repair, PointId first,
-			int nnodes)
-{
-	PointId		left[HNSW_MAX_NODES_PER_PAGE];
-	int			nleft = 0;
-	HnswLinkChange *changes = palloc(nnodes * sizeof(HnswLinkChange));
-
-	for (int i = 0; i < nnodes; i++)
-	{
-		if (get_bit(state->live, first + i))
-			left[nleft++] = first + i;
-	}
-	for (int attempt = 0; attempt < MAX_REPAIR_ATTEMPTS && nleft > 0; attempt++)
-	{
-		int			n = 0;
-
-		for (int i = 0; i < nleft; i++)
-			n += plan_repair(state, repair, left[i], &changes[n]);
-		hnsw_writer_links(state->reader, changes, n);
-
-		nleft = 0;
-		for (int i = 0; i < n; i++)
-		{
-			if (!changes[i].done)
-				left[nleft++] = changes[i].point;
-		}
-	}
-}
-
 static void
 repair_links(BulkDelete *state)
 {
-	const HnswMetaPageData *meta = &state->reader->ix->meta;
-	uint32		per_page = meta->nodes_per_page;
-	GraphRepair repair = {
-		.links = &state->store.store,
-		.distances = hnsw_code_cache_store(state->cache),
-		.select = {
-			.heuristic = (meta->select_flags & HNSW_SELECT_HEURISTIC) != 0,
-			.keep_pruned = (meta->select_flags & HNSW_SELECT_KEEP_PRUNED) != 0
-		},
-		.is_dead = point_is_dead,
-		.is_dead_arg = state
-	};
+	uint32		per_page = state->reader->ix->meta.nodes_per_page;
+	PointId		entry;
 
+	HNSW_TEST_POINT("vacuum-repair");
 	for (PointId first = 0; first < state->npoints; first += per_page)
 	{
-		PointId		end = Min((uint64) first + per_page, state->npoints);
-		MemoryContext old = MemoryContextSwitchTo(state->page_context);
-
 		vacuum_delay_point(false);
 		hnsw_code_cache_forget(state->cache);
-		repair_page(state, &repair, first, end - first);
-		for (PointId point = first; point < end; point++)
-		{
-			HnswNodeCopy copy;
-			HnswNodeParts parts;
-
-			if (!get_bit(state->live, point))
-				continue;
-			hnsw_reader_node(state->reader, point, &copy, &parts);
-			for (int level = 1; level <= (int) HnswNodeLevel(&copy.node);
-				 level++)
-				repair_upper(state, &repair, point, level);
-		}
-		MemoryContextSwitchTo(old);
-		MemoryContextReset(state->page_context);
+		graph_vacuum_repair(state->graph, first,
+							Min(per_page, state->npoints - first));
 	}
-}
 
-/*
- * Gives a point a link from a neighbour that has room for one; false when it
- * has not, or is going.
- */
-static bool
-attach_to(BulkDelete *state, PointId point, PointId neighbour)
-{
-	int			max = GraphMaxLinks(state->reader->ix->meta.m, 0);
-	HnswLinkChange *change = palloc(sizeof(HnswLinkChange));
-
-	for (int attempt = 0; attempt < MAX_REPAIR_ATTEMPTS; attempt++)
+	HNSW_TEST_POINT("vacuum-repaired");
+	entry = state->reader->ix->meta.entry_point;
+	for (PointId first = 0; first < state->npoints; first += per_page)
 	{
-		change->point = neighbour;
-		hnsw_reader_node(state->reader, neighbour, &change->seen,
-						 &change->parts);
-		if (!HnswNodeIsLive(&change->seen.node))
-			return false;
-		change->nlinks = hnsw_reader_links(state->reader, neighbour,
-										   &change->seen, &change->parts, 0,
-										   change->links);
-		for (int i = 0; i < change->nlinks; i++)
-		{
-			if (change->links[i] == point)
-				return true;
-		}
-		if (change->nlinks >= max)
-			return false;
-		change->links[change->nlinks++] = point;
-		hnsw_writer_links(state->reader, change, 1);
-		if (change->done)
-			return true;
-	}
-	return false;
-}
-
-/*
- * A point to which only dead points had links would be lost.  It gets one
- * from one of those that it has links to itself.
- */
-static void
-attach_lost_points(BulkDelete *state)
-{
-	PointId		entry = state->reader->ix->meta.entry_point;
-
-	for (PointId point = 0; point < state->npoints; point++)
-	{
-		HnswNodeCopy copy;
-		HnswNodeParts parts;
-		PointId		links[GRAPH_MAX_LINKS];
-		MemoryContext old;
-		int			n;
-
-		if (point == entry || !get_bit(state->live, point) ||
-			get_bit(state->linked, point))
-			continue;
-		old = MemoryContextSwitchTo(state->page_context);
-		hnsw_reader_node(state->reader, point, &copy, &parts);
-		n = HnswNodeIsLive(&copy.node) ?
-			hnsw_reader_links(state->reader, point, &copy, &parts, 0, links) : 0;
-		for (int i = 0; i < n; i++)
-		{
-			if (attach_to(state, point, links[i]))
-				break;
-		}
-		MemoryContextSwitchTo(old);
-		MemoryContextReset(state->page_context);
+		vacuum_delay_point(false);
+		graph_vacuum_attach(state->graph, first,
+							Min(per_page, state->npoints - first), entry);
 	}
 }
 
-/*-------------------------------------------------------------------------
- * Pass 3: points
- *-------------------------------------------------------------------------
- */
 static void
 free_points(BulkDelete *state)
 {
@@ -511,15 +281,12 @@ free_points(BulkDelete *state)
 
 	for (PointId first = 0; first < state->npoints; first += per_page)
 	{
-		PointId		end = Min((uint64) first + per_page, state->npoints);
 		PointId		points[HNSW_MAX_NODES_PER_PAGE];
-		int			n = 0;
+		int			n = graph_vacuum_old_dead(state->graph, first,
+											  Min(per_page,
+												  state->npoints - first),
+											  points);
 
-		for (PointId point = first; point < end; point++)
-		{
-			if (get_bit(state->old_dead, point))
-				points[n++] = point;
-		}
 		if (n == 0)
 			continue;
 		vacuum_delay_point(false);
@@ -536,13 +303,13 @@ static void
 replace_entry(BulkDelete *state, FullTransactionId dead_xid)
 {
 	PointId		entry = state->reader->ix->meta.entry_point;
-	bool		dead = PointIdIsValid(entry) && point_is_dead(entry, state) &&
-		PointIdIsValid(state->highest);
+	GraphEntry	new_entry = graph_vacuum_new_entry(state->graph, entry);
+	bool		replace = PointIdIsValid(new_entry.point);
 
-	if (dead || FullTransactionIdIsValid(dead_xid))
+	if (replace || FullTransactionIdIsValid(dead_xid))
 		(void) hnsw_writer_vacuum_meta(state->reader,
-								dead ? entry : InvalidPointId, state->highest,
-								state->highest_level, dead_xid);
+									   replace ? entry : InvalidPointId,
+									   new_entry, dead_xid);
 }
 
 /*
@@ -552,9 +319,11 @@ replace_entry(BulkDelete *state, FullTransactionId dead_xid)
 static FullTransactionId
 time_of_marking(const BulkDelete *state, FullTransactionId before)
 {
-	if (state->nmarked + state->nold == 0)
+	uint64		ndead = graph_vacuum_ndead(state->graph);
+
+	if (ndead + graph_vacuum_nold(state->graph) == 0)
 		return InvalidFullTransactionId;
-	if (state->nmarked == 0 && FullTransactionIdIsValid(before))
+	if (ndead == 0 && FullTransactionIdIsValid(before))
 		return before;
 	return ReadNextFullTransactionId();
 }
@@ -562,24 +331,25 @@ time_of_marking(const BulkDelete *state, FullTransactionId before)
 static void
 init_bulk_delete(BulkDelete *state, Relation index)
 {
-	Size		bytes;
+	const HnswMetaPageData *meta;
+	GraphVacuumOptions options = {0};
 
 	memset(state, 0, sizeof(BulkDelete));
 	hnsw_page_store_init(&state->store, index);
 	state->reader = &state->store.reader;
-	state->npoints = state->reader->ix->meta.npoints;
-	bytes = state->npoints / BITS_PER_BYTE + 1;
-	state->live = palloc_extended(bytes, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	state->dead = palloc_extended(bytes, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	state->old_dead = palloc_extended(bytes,
-									  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	state->linked = palloc_extended(bytes,
-									MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	state->highest = InvalidPointId;
-	state->highest_level = -1;
-	state->page_context = AllocSetContextCreate(CurrentMemoryContext,
-												"hnsw vacuum page",
-												ALLOCSET_DEFAULT_SIZES);
+	hnsw_page_writer_init(&state->writer, state->reader);
+	state->cache = hnsw_code_cache_create(state->reader);
+	meta = &state->reader->ix->meta;
+	state->npoints = meta->npoints;
+
+	options.graph = &state->store.store;
+	options.distances = hnsw_code_cache_store(state->cache);
+	options.writer = &state->writer.writer;
+	options.m = meta->m;
+	options.select = hnsw_select_options(meta);
+	options.npoints = meta->npoints;
+	options.max_batch = meta->nodes_per_page;
+	state->graph = graph_vacuum_create(&options);
 }
 
 IndexBulkDeleteResult *
@@ -593,6 +363,8 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	MemoryContext old;
 	BulkDelete	state;
 	bool		may_free;
+	uint64		ndead;
+	uint64		nold;
 
 	if (stats == NULL)
 		stats = palloc0(sizeof(IndexBulkDeleteResult));
@@ -612,17 +384,13 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	HNSW_TEST_POINT("vacuum-begun");
 	remove_rows(&state);
 	HNSW_TEST_POINT("vacuum-rows-removed");
+	ndead = graph_vacuum_ndead(state.graph);
+	nold = graph_vacuum_nold(state.graph);
 	replace_entry(&state, time_of_marking(&state, dead_xid));
-	if (state.nmarked + state.nold > 0)
-	{
-		state.cache = hnsw_code_cache_create(state.reader);
-		HNSW_TEST_POINT("vacuum-repair");
+	if (ndead + nold > 0)
 		repair_links(&state);
-		HNSW_TEST_POINT("vacuum-repaired");
-		attach_lost_points(&state);
-		if (may_free && state.nold > 0)
-			free_points(&state);
-	}
+	if (may_free && nold > 0)
+		free_points(&state);
 
 	stats->num_index_tuples = state.kept;
 	stats->estimated_count = false;

@@ -78,6 +78,93 @@ struct GraphStore
 };
 
 /*-------------------------------------------------------------------------
+ * Storage interface for changes
+ *
+ * Each function is one step: what it changes is there as a whole or not at
+ * all, also after a crash, and others may do anything between two of them.
+ * So a change says what it was made from, and is refused when that is no
+ * longer so.  Nothing is locked between the calls.
+ *-------------------------------------------------------------------------
+ */
+
+/* Where searches begin; without a point the graph is empty. */
+typedef struct GraphEntry
+{
+	PointId		point;
+	GraphLevel	level;
+} GraphEntry;
+
+/*
+ * New links for a point at a level.  The store keeps what it has seen behind
+ * this; see GraphWriter.change_size.
+ */
+typedef struct GraphLinkChange
+{
+	PointId		point;
+	GraphLevel	level;			/* of the list */
+	GraphLevel	top;			/* of the point */
+	bool		done;			/* out: false when the list is not as read */
+	int			nlinks;
+	PointId		links[GRAPH_MAX_LINKS + 1]; /* one is spare */
+} GraphLinkChange;
+
+/* A point to be written, with the links chosen for it, nearest first */
+typedef struct GraphNewPoint
+{
+	PointId		point;
+	GraphLevel	level;
+	GraphNeighbour *links[GRAPH_MAX_LEVEL + 1];
+	int			nlinks[GRAPH_MAX_LEVEL + 1];
+} GraphNewPoint;
+
+typedef struct GraphWriter GraphWriter;
+struct GraphWriter
+{
+	/* Bytes from one change to the next in an array of them */
+	Size		change_size;
+
+	GraphEntry	(*get_entry) (GraphWriter *writer);
+
+	/*
+	 * Sets the entry point if it is still the one seen (InvalidPointId: if
+	 * there still is none).  Returns whether it did.
+	 */
+	bool		(*set_entry) (GraphWriter *writer, PointId seen,
+							  GraphEntry entry);
+
+	/*
+	 * Reads the list of a point at a level into a change, to be altered and
+	 * given to write_links.  False when the point is not live, or has no such
+	 * level.
+	 */
+	bool		(*read_links) (GraphWriter *writer, PointId point,
+							   GraphLevel level, GraphLinkChange *change);
+
+	/*
+	 * Makes n changes, all at level 0 or all above it, each by itself or
+	 * several in one step.  They may come back in another order, and the
+	 * links in each, too.
+	 */
+	void		(*write_links) (GraphWriter *writer, GraphLinkChange *changes,
+								int n);
+
+	/*
+	 * A new point id, and the code and links of the new point, after which it
+	 * is live.  NULL in a store that gets no points.
+	 */
+	PointId		(*allocate) (GraphWriter *writer, GraphLevel level);
+	void		(*write_point) (GraphWriter *writer,
+								const GraphNewPoint *new_point);
+};
+
+/* One of an array of changes */
+static inline GraphLinkChange *
+graph_change(const GraphWriter *writer, GraphLinkChange *changes, int i)
+{
+	return (GraphLinkChange *) ((char *) changes + i * writer->change_size);
+}
+
+/*-------------------------------------------------------------------------
  * Search (search.c)
  *-------------------------------------------------------------------------
  */

@@ -112,6 +112,17 @@ hnsw_code_end(const HnswRecordLayout *layout, uint32 index, uint32 piece)
 		hnsw_piece_length(layout, piece);
 }
 
+/* The entry point, as of the meta page that we know */
+static inline GraphEntry
+hnsw_index_entry(const HnswIndex *ix)
+{
+	GraphEntry	entry;
+
+	entry.point = ix->meta.entry_point;
+	entry.level = (GraphLevel) ix->meta.entry_level;
+	return entry;
+}
+
 static inline const HnswRegionDirectory *
 hnsw_directory(const HnswMetaPageData *meta, HnswRegionId region)
 {

@@ -204,39 +204,41 @@ hnsw_writer_slot(HnswReader *reader, PointId point, uint32 slot, int level,
 	page_batch_close(&batch);
 }
 
-bool
-hnsw_writer_slot_links(HnswReader *reader, PointId point, uint32 slot,
-					   int level, const PointId *seen, int nseen,
-					   const PointId *links, int nlinks)
+/* Replaces the links of a slot that is as it was seen. */
+static void
+change_slot_links(HnswReader *reader, HnswLinkChange *change)
 {
+	GraphLinkChange *list = &change->list;
 	PageBatch	batch;
 	HnswUpperSlot *found;
 
-	Assert(nlinks <= reader->ix->meta.m);
+	Assert(list->nlinks <= (int) reader->ix->meta.m);
 	HNSW_TEST_POINT("change-upper-links");
 	page_batch_init(&batch, reader);
-	found = batch_slot(&batch, slot + level - 1);
-	if (found->point != point || found->level != level ||
-		found->nlinks != nseen ||
-		memcmp(found->links, seen, nseen * sizeof(PointId)) != 0)
+	found = batch_slot(&batch, change->parts.upper_slot + list->level - 1);
+	list->done = found->point == list->point &&
+		found->level == list->level &&
+		found->nlinks == change->seen.slot.nlinks &&
+		memcmp(found->links, change->seen.slot.links,
+			   found->nlinks * sizeof(PointId)) == 0;
+	if (list->done)
 	{
-		page_batch_abort(&batch);
-		return false;
+		set_slot_links(found, list->links, list->nlinks);
+		page_batch_close(&batch);
 	}
-	set_slot_links(found, links, nlinks);
-	page_batch_close(&batch);
-	return true;
+	else
+		page_batch_abort(&batch);
 }
 
 /*-------------------------------------------------------------------------
- * Links at level 0
+ * Links
  *-------------------------------------------------------------------------
  */
 static int
 compare_changes(const void *a, const void *b)
 {
-	PointId		pa = ((const HnswLinkChange *) a)->point;
-	PointId		pb = ((const HnswLinkChange *) b)->point;
+	PointId		pa = ((const HnswLinkChange *) a)->list.point;
+	PointId		pb = ((const HnswLinkChange *) b)->list.point;
 
 	return pa < pb ? -1 : pa > pb;
 }
@@ -250,13 +252,13 @@ put_links(Page page, int per_page, const HnswLinkChange *change,
 		  const uint8 *encoded, int length, const ItemPointerData *away,
 		  bool *fits)
 {
-	int			index = change->point % per_page;
+	int			index = change->list.point % per_page;
 	HnswNodeCopy copy;
 	HnswNodeParts parts = change->parts;
 
 	*fits = true;
 	if (!node_page_copy(page, per_page, index, &copy) ||
-		!node_copies_equal(&copy, &change->seen))
+		!node_copies_equal(&copy, &change->seen.node))
 		return false;
 	parts.links_away = *away;
 	parts.links = encoded;
@@ -266,11 +268,19 @@ put_links(Page page, int per_page, const HnswLinkChange *change,
 	return *fits;
 }
 
+static int
+encode_list(HnswReader *reader, GraphLinkChange *list, uint8 *encoded)
+{
+	return link_codec_encode(reader->ix->meta.link_format, list->point,
+							 list->links, list->nlinks, encoded);
+}
+
 /* A change that needs the overflow region, by itself */
 static void
 change_links_away(HnswReader *reader, HnswLinkChange *change,
 				  const uint8 *encoded, int length)
 {
+	GraphLinkChange *list = &change->list;
 	uint32		per_page = reader->ix->meta.nodes_per_page;
 	ItemPointerData away = hnsw_overflow_add(reader, encoded, length);
 	PageBatch	batch;
@@ -278,12 +288,12 @@ change_links_away(HnswReader *reader, HnswLinkChange *change,
 
 	HNSW_TEST_POINT("links-go-away");
 	page_batch_init(&batch, reader);
-	page_batch_add(&batch, HNSW_REGION_NODES, change->point / per_page);
+	page_batch_add(&batch, HNSW_REGION_NODES, list->point / per_page);
 	page_batch_open(&batch);
-	change->done = put_links(page_batch_page(&batch, HNSW_REGION_NODES,
-											 change->point / per_page),
-							 per_page, change, encoded, length, &away, &fits);
-	if (change->done)
+	list->done = put_links(page_batch_page(&batch, HNSW_REGION_NODES,
+										   list->point / per_page),
+						   per_page, change, encoded, length, &away, &fits);
+	if (list->done)
 		page_batch_close(&batch);
 	else
 	{
@@ -311,22 +321,20 @@ change_links_batch(HnswReader *reader, HnswLinkChange *changes, int n)
 	page_batch_init(&batch, reader);
 	while (taken < n && taken < GRAPH_MAX_LINKS &&
 		   page_batch_add(&batch, HNSW_REGION_NODES,
-						  changes[taken].point / per_page))
+						  changes[taken].list.point / per_page))
 		taken++;
 
 	page_batch_open(&batch);
 	for (int i = 0; i < taken; i++)
 	{
-		HnswLinkChange *change = &changes[i];
-		int			length = link_codec_encode(reader->ix->meta.link_format,
-											   change->point, change->links,
-											   change->nlinks, encoded);
+		GraphLinkChange *list = &changes[i].list;
+		int			length = encode_list(reader, list, encoded);
 
-		change->done = put_links(page_batch_page(&batch, HNSW_REGION_NODES,
-												 change->point / per_page),
-								 per_page, change, encoded, length, &here,
-								 &fits[i]);
-		any |= change->done;
+		list->done = put_links(page_batch_page(&batch, HNSW_REGION_NODES,
+											   list->point / per_page),
+							   per_page, &changes[i], encoded, length, &here,
+							   &fits[i]);
+		any |= list->done;
 	}
 	if (any)
 		page_batch_close(&batch);
@@ -339,13 +347,39 @@ change_links_batch(HnswReader *reader, HnswLinkChange *changes, int n)
 
 		if (!fits[i])
 			change_links_away(reader, change, encoded,
-							  link_codec_encode(reader->ix->meta.link_format,
-												change->point, change->links,
-												change->nlinks, encoded));
-		if (change->done && ItemPointerIsValid(&change->parts.links_away))
+							  encode_list(reader, &change->list, encoded));
+		if (change->list.done &&
+			ItemPointerIsValid(&change->parts.links_away))
 			hnsw_overflow_drop(reader, &change->parts.links_away);
 	}
 	return taken;
+}
+
+bool
+hnsw_writer_read_links(HnswReader *reader, PointId point, GraphLevel level,
+					   HnswLinkChange *change)
+{
+	GraphLinkChange *list = &change->list;
+	HnswNodeCopy *node = &change->seen.node;
+	HnswNodeCopy above;
+
+	if (level > 0)
+		node = &above;
+	hnsw_reader_node(reader, point, node, &change->parts);
+	if (!HnswNodeIsLive(&node->node) || HnswNodeLevel(&node->node) < level)
+		return false;
+	list->point = point;
+	list->level = level;
+	list->top = HnswNodeLevel(&node->node);
+	list->nlinks = hnsw_reader_links(reader, point, node, &change->parts,
+									 level, list->links);
+	if (level > 0)
+	{
+		change->seen.slot.nlinks = list->nlinks;
+		memcpy(change->seen.slot.links, list->links,
+			   list->nlinks * sizeof(PointId));
+	}
+	return true;
 }
 
 void
@@ -353,6 +387,12 @@ hnsw_writer_links(HnswReader *reader, HnswLinkChange *changes, int n)
 {
 	int			done = 0;
 
+	if (n > 0 && changes[0].list.level > 0)
+	{
+		for (; done < n; done++)
+			change_slot_links(reader, &changes[done]);
+		return;
+	}
 	HNSW_TEST_POINT("change-links");
 	qsort(changes, n, sizeof(HnswLinkChange), compare_changes);
 	while (done < n)
@@ -364,7 +404,7 @@ hnsw_writer_links(HnswReader *reader, HnswLinkChange *changes, int n)
  *-------------------------------------------------------------------------
  */
 bool
-hnsw_writer_entry(HnswReader *reader, PointId seen, PointId point, int level)
+hnsw_writer_entry(HnswReader *reader, PointId seen, GraphEntry entry)
 {
 	PageBatch	batch;
 	HnswMetaPageData *meta;
@@ -378,8 +418,8 @@ hnsw_writer_entry(HnswReader *reader, PointId seen, PointId point, int level)
 	change = meta->entry_point == seen;
 	if (change)
 	{
-		meta->entry_point = point;
-		meta->entry_level = level;
+		meta->entry_point = entry.point;
+		meta->entry_level = entry.level;
 		page_batch_close(&batch);
 	}
 	else
@@ -404,8 +444,7 @@ hnsw_writer_forget_dead_xid(HnswReader *reader)
 
 bool
 hnsw_writer_vacuum_meta(HnswReader *reader, PointId dead_entry,
-						PointId new_entry, int new_level,
-						FullTransactionId dead_xid)
+						GraphEntry new_entry, FullTransactionId dead_xid)
 {
 	PageBatch	batch;
 	HnswMetaPageData *meta;
@@ -419,8 +458,8 @@ hnsw_writer_vacuum_meta(HnswReader *reader, PointId dead_entry,
 	replaced = PointIdIsValid(dead_entry) && meta->entry_point == dead_entry;
 	if (replaced)
 	{
-		meta->entry_point = new_entry;
-		meta->entry_level = new_level;
+		meta->entry_point = new_entry.point;
+		meta->entry_level = new_entry.level;
 	}
 	if (FullTransactionIdIsValid(dead_xid))
 		meta->dead_xid = dead_xid;

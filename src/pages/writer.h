@@ -38,15 +38,20 @@ typedef struct HnswNewPoint
 	int			nlinks;
 } HnswNewPoint;
 
-/* New level-0 links for a point that is in use */
+/* New links for a live point, and what they are based on */
 typedef struct HnswLinkChange
 {
-	PointId		point;
-	HnswNodeCopy seen;			/* what the change is based on */
-	HnswNodeParts parts;		/* of seen */
-	PointId		links[GRAPH_MAX_LINKS + 1]; /* gets sorted; one is spare */
-	int			nlinks;
-	bool		done;			/* out: false when the node is not as seen */
+	GraphLinkChange list;		/* must be first */
+	HnswNodeParts parts;		/* of the node as seen */
+	union
+	{
+		HnswNodeCopy node;		/* at level 0 */
+		struct
+		{
+			int			nlinks;
+			PointId		links[GRAPH_MAX_M];
+		}			slot;		/* above */
+	}			seen;
 } HnswLinkChange;
 
 /* Memory for a code of the index, palloc'd */
@@ -70,31 +75,30 @@ extern void hnsw_writer_slot(HnswReader *reader, PointId point, uint32 slot,
 							 int level, const PointId *links, int nlinks);
 
 /*
- * Replaces links at level 0.  Changes are sorted by point; those on one page
- * share a record, as do several pages.
+ * Reads the links of a point at a level, to be changed.  False when the point
+ * is not live or has no such level.
+ */
+extern bool hnsw_writer_read_links(HnswReader *reader, PointId point,
+								   GraphLevel level, HnswLinkChange *change);
+
+/*
+ * Makes those of n changes that are still based on what is there, all at
+ * level 0 or all above.  They get sorted by point, and their links, too.  At
+ * level 0 changes on one page share a record, as do several pages.
  */
 extern void hnsw_writer_links(HnswReader *reader, HnswLinkChange *changes,
 							  int n);
-
-/*
- * Adds a link to the upper slot of a point at a level; links is the full new
- * list, seen what it was made from.  False when the slot is not as seen.
- */
-extern bool hnsw_writer_slot_links(HnswReader *reader, PointId point,
-								   uint32 slot, int level,
-								   const PointId *seen, int nseen,
-								   const PointId *links, int nlinks);
 
 /* Adds a row to a point; false when the point is not in use any more. */
 extern bool hnsw_writer_add_row(HnswReader *reader, PointId point,
 								ItemPointer heaptid);
 
 /*
- * Makes point the entry point in place of seen (InvalidPointId: of none);
- * false when seen is not the entry point any more.
+ * Sets the entry point in place of seen (InvalidPointId: of none); false when
+ * seen is not the entry point any more.
  */
-extern bool hnsw_writer_entry(HnswReader *reader, PointId seen, PointId point,
-							  int level);
+extern bool hnsw_writer_entry(HnswReader *reader, PointId seen,
+							  GraphEntry entry);
 
 /*
  * Marks a point dead whose rows are all gone: its lists of rows have been seen
@@ -122,7 +126,7 @@ extern void hnsw_writer_forget_dead_xid(HnswReader *reader);
  * Returns whether the entry point was set.
  */
 extern bool hnsw_writer_vacuum_meta(HnswReader *reader, PointId dead_entry,
-									PointId new_entry, int new_level,
+									GraphEntry new_entry,
 									FullTransactionId dead_xid);
 
 #endif							/* HNSW_WRITER_H */
