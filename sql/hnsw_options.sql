@@ -196,7 +196,7 @@ DROP TABLE items;
 
 -- more than fits
 CREATE TABLE items (v vector(100));
-INSERT INTO items SELECT array_agg(hashint4(i * 128 + j)::float8 / 1e9)::vector FROM generate_series(1, 2000) i, generate_series(1, 100) j GROUP BY i;
+INSERT INTO items SELECT array_agg(hashint4(i * 128 + j)::float8 / 1e9)::vector FROM generate_series(1, 4000) i, generate_series(1, 100) j GROUP BY i;
 SET maintenance_work_mem = '1MB';
 \set VERBOSITY terse
 CREATE INDEX items_v ON items USING hnsw (v vector_l2_ops);

@@ -27,8 +27,10 @@
 #include "nodes/execnodes.h"
 #include "nodes/pathnodes.h"
 #include "optimizer/optimizer.h"
+#include "storage/buffile.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "storage/sharedfileset.h"
 #include "utils/backend_progress.h"
 #include "utils/backend_status.h"
 #include "utils/guc.h"
@@ -136,6 +138,23 @@ typedef RelFileNode RelFileLocator;
 #define RelFileLocatorEquals(a, b)	RelFileNodeEquals(a, b)
 #define rd_locator					rd_node
 #define smgr_rlocator				smgr_rnode
+
+/* Reading less than was asked for was no error */
+static inline size_t
+BufFileReadMaybeEOF(BufFile *file, void *ptr, size_t size, bool eof_ok)
+{
+	size_t		nread = BufFileRead(file, ptr, size);
+
+	if (nread != size && (nread != 0 || !eof_ok))
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not read from temporary file: read only %zu of %zu bytes",
+						nread, size)));
+	return nread;
+}
+
+#define BufFileReadExact(file, ptr, size) \
+	((void) BufFileReadMaybeEOF(file, ptr, size, false))
 
 /* Soft errors are hard; the context is evaluated and ignored */
 #define SOFT_ERROR_OCCURRED(escontext)	((void) (escontext), false)
@@ -250,6 +269,12 @@ extern PGDLLEXPORT void _PG_init(void);
 #define MarkGUCPrefixReserved(class_name) \
 	EmitWarningsOnPlaceholders(class_name)
 
+/* Only a set that processes share could have files by name */
+#define BufFileCreateFileSet(files, name) BufFileCreateShared(files, name)
+#define BufFileOpenFileSet(files, name, mode, missing_ok) \
+	BufFileOpenShared(files, name, mode)
+#define BufFileExportFileSet(file)	BufFileExportShared(file)
+
 /* Options of a sort were one flag */
 #define TUPLESORT_NONE				false
 
@@ -334,6 +359,13 @@ index_build_workers(Relation heap, Relation index, IndexInfo *index_info)
 									 RelationGetRelid(index));
 #endif
 }
+
+/* 15: a set of files that processes share has one that may be shared or not */
+#if PG_VERSION_NUM >= 150000
+#define SharedFileSetFiles(files)	(&(files)->fs)
+#else
+#define SharedFileSetFiles(files)	(files)
+#endif
 
 /* 18: EXPLAIN ANALYZE's "Index Searches", one for each descent */
 static inline void

@@ -9,8 +9,9 @@
  *	  order		numbers such that neighbours share pages
  *	  write		every page once
  *
- * The table's vectors are read once (but for the sample) and not kept.  What
- * is kept must fit into maintenance_work_mem.
+ * Loading and the graph are the work of a team (build_team.c), if there are
+ * workers.  The table's vectors are read once (but for the sample) and not
+ * kept.  What is kept must fit into maintenance_work_mem.
  *
  * src/am/build.c
  *
@@ -22,7 +23,7 @@
 #include <math.h>
 
 #include "access/tableam.h"
-#include "am/build_points.h"
+#include "am/build_team.h"
 #include "am/build_write.h"
 #include "am/hnsw.h"
 #include "am/options.h"
@@ -36,12 +37,13 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-/* The sample: so many stretches of so many blocks */
+/*
+ * The sample: so many stretches of so many blocks, and so many rows of each.
+ * With toasted vectors a block has a hundred rows, and all take their time.
+ */
 #define SAMPLE_RANGES		64
 #define SAMPLE_BLOCKS		8
-
-/* Enough to tell what a point takes on average */
-#define MANY_POINTS			100000
+#define SAMPLE_ROWS			128
 
 /* Mixed with the option seed, so that seed 0 is as good as any */
 #define SEED_BASE			UINT64CONST(0x6A09E667F3BCC908)
@@ -55,21 +57,25 @@ typedef struct BuildState
 	HnswOptions options;
 	HnswMetaPageData meta;
 	Quantizer  *quantizer;
-	BuildPoints *points;
-	GraphBuild *graph;
 	MemoryContext context;		/* of all that is kept */
-	MemoryContext row_context;	/* reset for each row */
+	BuildTeam  *team;			/* NULL: nobody helps */
 
 	/* sample */
+	MemoryContext row_context;	/* reset for each row */
 	double	   *sums;
 	double		nsampled;
+	int			range_rows;		/* of the stretch being read */
 	float	   *centroid;		/* NULL: the origin */
 
 	/* load */
-	double		graph_bytes;	/* per point, 0 when not known yet */
-	double		max_norm_sq;
-	bool		full;			/* memory is used up, rows are only counted */
-	double		rows_left_out;
+	LoadTotals	totals;
+
+	/* points and graph, in one piece of memory */
+	dsm_segment *segment;		/* NULL: it is this process's own */
+	char	   *memory;
+	Size		graph_offset;
+	BuildPoints *points;
+	GraphBuild *graph;
 } BuildState;
 
 char *
@@ -218,8 +224,9 @@ sample_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 	HnswValue	value;
 	double		norm = 1;
 
-	if (isnull[0])
+	if (isnull[0] || state->range_rows == SAMPLE_ROWS)
 		return;
+	state->range_rows++;
 	old = MemoryContextSwitchTo(state->row_context);
 	hnsw_open_indexed(state->opclass, values[0], state->meta.dimensions,
 					  &value);
@@ -255,6 +262,7 @@ sample_centroid(BuildState *state)
 	for (BlockNumber start = 0; start < nblocks; start += step)
 	{
 		CHECK_FOR_INTERRUPTS();
+		state->range_rows = 0;
 		table_index_build_range_scan(state->heap, state->index,
 									 state->index_info, false, false, false,
 									 start, Min(SAMPLE_BLOCKS, nblocks - start),
@@ -276,6 +284,43 @@ sample_centroid(BuildState *state)
  * Load
  *-------------------------------------------------------------------------
  */
+
+/* Codes all rows; returns how to read them. */
+static RowReader *
+load_rows(BuildState *state)
+{
+	pg_atomic_uint64 nloaded;
+	BuildLoad	load = {
+		.heap = state->heap,
+		.index = state->index,
+		.index_info = state->index_info,
+		.quantizer = state->quantizer,
+		.reports = true
+	};
+
+	start_phase(HNSW_PHASE_LOAD, 0);
+	state->team = build_team_start(state->heap, state->index,
+								   state->index_info, &state->meta,
+								   state->centroid);
+	if (state->team != NULL)
+	{
+		build_team_load(state->team, &load, &state->totals);
+		return build_team_reader(state->team, state->quantizer);
+	}
+
+	pg_atomic_init_u64(&nloaded, 0);
+	load.nloaded = &nloaded;
+	load.writer = row_writer_create(state->quantizer, NULL, 0);
+	state->totals.heap_rows = build_load(&load);
+	state->totals.rows = *row_writer_totals(load.writer);
+	state->totals.max_norm_sq = load.max_norm_sq;
+	return row_reader_create(state->quantizer, load.writer, NULL, 0);
+}
+
+/*-------------------------------------------------------------------------
+ * Points and graph
+ *-------------------------------------------------------------------------
+ */
 static void
 graph_options(const HnswMetaPageData *meta, GraphBuildOptions *options)
 {
@@ -290,134 +335,106 @@ graph_options(const HnswMetaPageData *meta, GraphBuildOptions *options)
 	options->seed = meta->seed;
 }
 
-/* Bytes that the graph takes for each point */
-static double
-graph_bytes(BuildState *state)
-{
-	GraphBuildOptions options;
-
-	if (state->graph_bytes == 0)
-	{
-		graph_options(&state->meta, &options);
-		state->graph_bytes =
-			(double) graph_build_size(&options, MANY_POINTS) / MANY_POINTS;
-	}
-	return state->graph_bytes;
-}
-
-/* Notes when another point would need more memory than there may be. */
 static void
-check_memory(BuildState *state)
+report_too_large(BuildState *state, Size needed)
 {
-	double		needed = build_points_memory(state->points) +
-		build_points_count(state->points) * graph_bytes(state);
-
-	state->full = needed > maintenance_work_mem * 1024.0;
-}
-
-static void
-load_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
-		 bool tuple_is_alive, void *arg)
-{
-	BuildState *state = arg;
-	MemoryContext old;
-	HnswValue	value;
-
-	if (isnull[0])
-		return;
-	old = MemoryContextSwitchTo(state->row_context);
-	hnsw_open_indexed(state->opclass, values[0], state->meta.dimensions,
-					  &value);
-	if (hnsw_value_is_indexed(state->opclass, &value))
-	{
-		if (state->full)
-			state->rows_left_out++;
-		else
-		{
-			state->max_norm_sq = Max(state->max_norm_sq,
-									 hnsw_value_norm_sq(state->opclass,
-														&value));
-
-			MemoryContextSwitchTo(state->context);
-			build_points_add(state->points, &value,
-							 hnsw_value_hash(state->opclass, &value), tid);
-			check_memory(state);
-		}
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
-									 build_points_rows(state->points));
-	}
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(state->row_context);
-}
-
-static void
-report_too_large(BuildState *state)
-{
-	double		rows = build_points_rows(state->points) +
-		state->rows_left_out;
-	double		per_row = (build_points_memory(state->points) +
-						   build_points_count(state->points) *
-						   graph_bytes(state)) /
-		build_points_rows(state->points);
-	int64		needed_kb = (int64) ceil(rows * per_row * 1.05 / 1024.0);
+	int64		needed_kb = (int64) (needed / 1024 + 1);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 			 errmsg("hnsw index \"%s\" does not fit into maintenance_work_mem while it is built",
 					RelationGetRelationName(state->index)),
-			 errdetail("%.0f rows need about %lld kB, maintenance_work_mem is %d kB.",
-					   rows, (long long) needed_kb, maintenance_work_mem),
+			 errdetail("%llu rows need %lld kB, maintenance_work_mem is %d kB.",
+					   (unsigned long long) state->totals.rows.nrows,
+					   (long long) needed_kb, maintenance_work_mem),
 			 errhint("Set maintenance_work_mem to at least %lld MB.",
 					 (long long) (needed_kb + 1023) / 1024)));
 }
 
-/* Returns the number of rows in the table. */
-static double
-load_rows(BuildState *state)
-{
-	double		rows;
-
-	start_phase(HNSW_PHASE_LOAD, 0);
-	state->points = build_points_create(state->quantizer);
-	rows = table_index_build_scan(state->heap, state->index,
-								  state->index_info, true, true, load_row,
-								  state, NULL);
-	if (state->full)
-		report_too_large(state);
-	build_points_finish(state->points);
-	return rows;
-}
-
-/*-------------------------------------------------------------------------
- * Graph
- *-------------------------------------------------------------------------
+/*
+ * Gets the memory of the whole build, which workers can share if there is
+ * enough of that kind.  While rows are added the memory of the graph serves
+ * to find equal vectors.
  */
 static void
-wait_for_nobody(GraphTeam *team)
+get_memory(BuildState *state)
 {
+	const RowTotals *rows = &state->totals.rows;
+	GraphBuildOptions options;
+	Size		graph_size;
+	Size		size;
+
+	if (rows->nrows >= InvalidPointId)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("hnsw index \"%s\" cannot have more than %u rows",
+						RelationGetRelationName(state->index),
+						InvalidPointId - 1)));
+	graph_options(&state->meta, &options);
+	graph_size = graph_build_size(&options, (PointId) rows->nrows);
+	state->graph_offset = build_points_size(state->quantizer, rows);
+	size = add_size(state->graph_offset,
+					Max(graph_size, build_points_scratch_size(rows)));
+	if (add_size(size, graph_locality_order_size((PointId) rows->nrows)) >
+		(Size) maintenance_work_mem * 1024)
+		report_too_large(state, add_size(size, graph_locality_order_size((PointId) rows->nrows)));
+
+	if (state->team != NULL)
+		state->segment = build_team_memory(state->team, size);
+	if (state->segment != NULL)
+		state->memory = dsm_segment_address(state->segment);
+	else
+		state->memory = (char *)
+			TYPEALIGN(PG_CACHE_LINE_SIZE,
+					  MemoryContextAllocHuge(state->context,
+											 size + PG_CACHE_LINE_SIZE));
 }
 
 static void
-report_points(GraphTeam *team, PointId done)
+make_points(BuildState *state, RowReader *reader)
 {
-	CHECK_FOR_INTERRUPTS();
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, done);
+	const BuildRow *row;
+
+	state->points = build_points_create(state->quantizer, state->memory,
+										&state->totals.rows, 0);
+	build_points_begin(state->points, state->memory + state->graph_offset);
+	while ((row = row_reader_next(reader)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		build_points_add(state->points, row);
+	}
+	build_points_end(state->points);
 }
 
 static void
 build_graph(BuildState *state)
 {
 	PointId		npoints = build_points_count(state->points);
-	GraphTeam	team = {wait_for_nobody, report_points};
+	char	   *memory = state->memory + state->graph_offset;
 	GraphBuildOptions options;
 	uint32		attached;
 
 	start_phase(HNSW_PHASE_GRAPH, npoints);
 	graph_options(&state->meta, &options);
-	state->graph = graph_build_create(&options,
+	graph_build_init(memory, &options, npoints);
+	state->graph = graph_build_attach(memory,
 									  build_points_store(state->points),
-									  build_points_set_query, npoints);
-	graph_build_lead(state->graph, &team);
+									  build_points_set_query);
+	if (state->segment != NULL)
+	{
+		TeamGraph	graph = {
+			.memory = state->segment,
+			.points = state->points,
+			.room = state->totals.rows,
+			.graph = state->graph,
+			.graph_offset = state->graph_offset,
+			.max_norm_sq = state->quantizer->max_norm_sq
+		};
+
+		build_team_build(state->team, &graph);
+	}
+	else
+		build_graph_alone(state->graph);
 	attached = graph_build_connect(state->graph);
 	ereport(DEBUG1,
 			(errmsg_internal("hnsw index \"%s\": %u points, %u attached to be reachable",
@@ -443,6 +460,7 @@ hnsw_build(Relation heap, Relation index, IndexInfo *index_info)
 {
 	IndexBuildResult *result = palloc(sizeof(IndexBuildResult));
 	BuildState	state = {0};
+	RowReader  *reader;
 	MemoryContext old;
 
 	if (RelationGetNumberOfBlocks(index) != 0)
@@ -465,13 +483,21 @@ hnsw_build(Relation heap, Relation index, IndexInfo *index_info)
 	old = MemoryContextSwitchTo(state.context);
 	sample_centroid(&state);
 	state.quantizer = hnsw_meta_quantizer(&state.meta, state.centroid);
-	result->heap_tuples = load_rows(&state);
-	result->index_tuples = build_points_rows(state.points);
+	reader = load_rows(&state);
 	if (state.meta.metric == HNSW_METRIC_IP)
-		state.meta.max_norm_sq = Min(state.max_norm_sq, FLT_MAX);
+		state.meta.max_norm_sq = Min(state.totals.max_norm_sq, FLT_MAX);
 	state.quantizer->max_norm_sq = state.meta.max_norm_sq;
+	get_memory(&state);
+	make_points(&state, reader);
+	row_reader_free(reader);
 	build_graph(&state);
+	if (state.team != NULL)
+		build_team_end(state.team);
 	write_index(&state);
+	result->heap_tuples = state.totals.heap_rows;
+	result->index_tuples = build_points_rows(state.points);
+	if (state.segment != NULL)
+		dsm_detach(state.segment);
 	MemoryContextSwitchTo(old);
 
 	MemoryContextDelete(state.context);

@@ -3,10 +3,8 @@
  * build_points.c
  *	  The coded vectors of a build, in memory.
  *
- * Points live in chunks of one size, so that nothing is copied as their
- * number grows.  Within a chunk codes, factors and TIDs have arrays of
- * their own; a code and its refinement are neighbours, since the builder
- * reads both.
+ * Codes, factors and TIDs have arrays of their own; a code and its refinement
+ * are neighbours, since the builder reads both.
  *
  * src/am/build_points.c
  *
@@ -16,56 +14,40 @@
 
 #include "am/build_points.h"
 #include "compat.h"
+#include "port/pg_bitutils.h"
+#include "storage/shmem.h"
 #include "utils/memutils.h"
-
-/* A chunk has a power of two of points: the most that fit, within limits */
-#define CHUNK_SIZE			(512 * 1024)
-#define MAX_CHUNK_BITS		12
 
 #define CACHE_LINE			64
 
-typedef struct Chunk
+/*
+ * What is needed while rows are added: the hash of each point's vector, and a
+ * table of points by hash, with open addressing, less than half full.
+ */
+typedef struct SeenVectors
 {
-	uint8	   *codes;			/* cache-line aligned */
-	float	   *factors;
-	ItemPointerData *tids;
-} Chunk;
-
-/* Vectors seen, by hash of their bytes */
-typedef struct SeenVector
-{
-	uint64		hash;
-	PointId		point;
-	char		status;
-} SeenVector;
-
-#define SH_PREFIX		seen
-#define SH_ELEMENT_TYPE SeenVector
-#define SH_KEY_TYPE		uint64
-#define SH_KEY			hash
-#define SH_HASH_KEY(tb, key) ((uint32) (key))
-#define SH_EQUAL(tb, a, b) ((a) == (b))
-#define SH_SCOPE		static inline
-#define SH_DECLARE
-#define SH_DEFINE
-#include "lib/simplehash.h"
+	uint64	   *hashes;			/* per point */
+	PointId    *slots;			/* InvalidPointId where empty */
+	uint64		mask;
+} SeenVectors;
 
 struct BuildPoints
 {
 	GraphStore	store;			/* must be first, see store_points */
-	Quantizer  *quantizer;
+	const Quantizer *quantizer;
 	Size		code_stride;
 	int			nfactors;		/* with those of the refinement */
-	Chunk	   *chunks;
-	uint32		nchunks;
-	int			chunk_bits;		/* log2 of the points per chunk */
+	uint8	   *codes;
+	Size	   *code_offsets;	/* of each point's code, and of the next; NULL
+								 * when all codes are code_stride long */
+	float	   *factors;
+	ItemPointerData *tids;
+	RowTotals	room;
 	PointId		npoints;
-	seen_hash  *seen;
+	SeenVectors seen;
 	DuplicateRow *duplicates;
 	uint64		nduplicates;
 	uint64		max_duplicates;
-	uint8	   *code;			/* the vector being added */
-	float	   *factors;
 	QuantizedQuery *query;
 	QuantizedQuery *from;		/* of score_between */
 	PointId		from_point;
@@ -77,37 +59,18 @@ store_points(GraphStore *store)
 	return (BuildPoints *) store;
 }
 
-static inline uint32
-points_per_chunk(const BuildPoints *points)
-{
-	return (uint32) 1 << points->chunk_bits;
-}
-
-static inline const Chunk *
-point_chunk(const BuildPoints *points, PointId point)
-{
-	return &points->chunks[point >> points->chunk_bits];
-}
-
-/* Number of a point within its chunk */
-static inline uint32
-point_index(const BuildPoints *points, PointId point)
-{
-	return point & (points_per_chunk(points) - 1);
-}
-
 static inline uint8 *
 point_code(const BuildPoints *points, PointId point)
 {
-	return point_chunk(points, point)->codes +
-		point_index(points, point) * points->code_stride;
+	return points->codes + (points->code_offsets == NULL ?
+							point * points->code_stride :
+							points->code_offsets[point]);
 }
 
 static inline float *
 point_factors(const BuildPoints *points, PointId point)
 {
-	return point_chunk(points, point)->factors +
-		point_index(points, point) * points->nfactors;
+	return points->factors + (Size) point * points->nfactors;
 }
 
 /*-------------------------------------------------------------------------
@@ -193,61 +156,120 @@ build_points_store(BuildPoints *points)
 }
 
 /*-------------------------------------------------------------------------
- * Loading
+ * Memory
  *-------------------------------------------------------------------------
  */
-static int
-choose_chunk_bits(Size code_stride)
-{
-	int			bits = MAX_CHUNK_BITS;
 
-	while (bits > 0 && (code_stride << bits) > CHUNK_SIZE)
-		bits--;
-	return bits;
+/* Sets a pointer to the next array in the memory, and goes to its end. */
+#define PLACE(pointer, cursor, count) \
+	((pointer) = (void *) (cursor), \
+	 (cursor) += TYPEALIGN(CACHE_LINE, mul_size(count, sizeof(*(pointer)))))
+
+/* Sets the pointers into the memory; returns where it ends. */
+static char *
+place_arrays(BuildPoints *points, char *memory)
+{
+	uint64		n = points->room.nrows;
+	char	   *cursor = memory;
+
+	PLACE(points->codes, cursor, points->room.code_bytes);
+	PLACE(points->factors, cursor, n * points->nfactors);
+	PLACE(points->tids, cursor, n);
+	if (points->quantizer->variable_size)
+		PLACE(points->code_offsets, cursor, n + 1);
+	return cursor;
+}
+
+static void
+init_points(BuildPoints *points, const Quantizer *quantizer,
+			const RowTotals *rows)
+{
+	memset(points, 0, sizeof(BuildPoints));
+	points->quantizer = quantizer;
+	points->code_stride = quantizer->code_size + quantizer->refine_size;
+	points->nfactors = build_row_nfactors(quantizer);
+	points->room = *rows;
+}
+
+Size
+build_points_size(const Quantizer *quantizer, const RowTotals *rows)
+{
+	BuildPoints points;
+
+	init_points(&points, quantizer, rows);
+	return place_arrays(&points, NULL) - (char *) NULL;
+}
+
+static uint64
+count_slots(uint64 nrows)
+{
+	return pg_nextpower2_64(nrows * 2 + 1);
+}
+
+static char *
+place_seen(SeenVectors *seen, char *memory, uint64 nrows)
+{
+	char	   *cursor = memory;
+
+	PLACE(seen->hashes, cursor, nrows);
+	PLACE(seen->slots, cursor, count_slots(nrows));
+	return cursor;
+}
+
+Size
+build_points_scratch_size(const RowTotals *rows)
+{
+	SeenVectors seen;
+
+	return place_seen(&seen, NULL, rows->nrows) - (char *) NULL;
 }
 
 BuildPoints *
-build_points_create(Quantizer *quantizer)
+build_points_create(const Quantizer *quantizer, void *memory,
+					const RowTotals *rows, PointId npoints)
 {
-	BuildPoints *points = palloc0(sizeof(BuildPoints));
+	BuildPoints *points = palloc(sizeof(BuildPoints));
 
+	Assert(memory == (void *) TYPEALIGN(CACHE_LINE, memory));
+	init_points(points, quantizer, rows);
+	(void) place_arrays(points, memory);
 	points->store.score = points_score;
 	points->store.score_between = points_score_between;
-	points->quantizer = quantizer;
-	points->code_stride = quantizer->code_size + quantizer->refine_size;
-	points->chunk_bits = choose_chunk_bits(points->code_stride);
-	points->nfactors = quantizer->nfactors + quantizer->nrefine_factors;
-	points->seen = seen_create(CurrentMemoryContext, 1024, NULL);
-	points->code = palloc(points->code_stride);
-	points->factors = palloc((points->nfactors + 1) * sizeof(float));
+	points->npoints = npoints;
 	points->query = quantizer_query_create(quantizer);
 	points->from = quantizer_query_create(quantizer);
 	points->from_point = InvalidPointId;
 	return points;
 }
 
-static void
-add_chunk(BuildPoints *points)
+void
+build_points_free(BuildPoints *points)
 {
-	Size		npoints = points_per_chunk(points);
-	Chunk	   *chunk;
-	char	   *codes;
+	if (points->duplicates != NULL)
+		pfree(points->duplicates);
+	quantizer_query_free(points->query);
+	quantizer_query_free(points->from);
+	pfree(points);
+}
 
-	if (points->chunks == NULL)
-		points->chunks = palloc(sizeof(Chunk));
-	else
-		points->chunks = repalloc_huge(points->chunks,
-									   (points->nchunks + 1) * sizeof(Chunk));
-	chunk = &points->chunks[points->nchunks++];
-	codes = palloc_extended(npoints * points->code_stride + CACHE_LINE,
-							MCXT_ALLOC_HUGE);
-	chunk->codes = (uint8 *) TYPEALIGN(CACHE_LINE, codes);
-	chunk->factors = palloc((npoints * points->nfactors + 1) * sizeof(float));
-	chunk->tids = palloc(npoints * sizeof(ItemPointerData));
+/*-------------------------------------------------------------------------
+ * Adding rows
+ *-------------------------------------------------------------------------
+ */
+void
+build_points_begin(BuildPoints *points, void *scratch)
+{
+	uint64		nslots = count_slots(points->room.nrows);
+
+	(void) place_seen(&points->seen, scratch, points->room.nrows);
+	points->seen.mask = nslots - 1;
+	memset(points->seen.slots, 0xFF, nslots * sizeof(PointId));
+	if (points->code_offsets != NULL)
+		points->code_offsets[0] = 0;
 }
 
 static void
-add_duplicate(BuildPoints *points, PointId point, ItemPointer tid)
+add_duplicate(BuildPoints *points, PointId point, ItemPointerData tid)
 {
 	if (points->nduplicates == points->max_duplicates)
 	{
@@ -258,44 +280,51 @@ add_duplicate(BuildPoints *points, PointId point, ItemPointer tid)
 						  points->max_duplicates * sizeof(DuplicateRow));
 	}
 	points->duplicates[points->nduplicates].point = point;
-	points->duplicates[points->nduplicates++].tid = *tid;
+	points->duplicates[points->nduplicates++].tid = tid;
 }
 
-static void
-add_point(BuildPoints *points, ItemPointer tid)
+static bool
+has_vector(const BuildPoints *points, PointId point, const BuildRow *row)
 {
-	PointId		point = points->npoints;
-
-	if (point >> points->chunk_bits == points->nchunks)
-		add_chunk(points);
-	memcpy(point_code(points, point), points->code, points->code_stride);
-	memcpy(point_factors(points, point), points->factors,
-		   points->nfactors * sizeof(float));
-	point_chunk(points, point)->tids[point_index(points, point)] = *tid;
-	points->npoints++;
+	if (points->seen.hashes[point] != row->hash ||
+		(points->code_offsets != NULL &&
+		 points->code_offsets[point + 1] - points->code_offsets[point] !=
+		 row->code_size))
+		return false;
+	return memcmp(point_code(points, point),
+				  build_row_code(points->quantizer, row),
+				  row->code_size) == 0;
 }
 
 void
-build_points_add(BuildPoints *points, const HnswValue *value, uint64 hash,
-				 ItemPointer tid)
+build_points_add(BuildPoints *points, const BuildRow *row)
 {
-	Quantizer  *quantizer = points->quantizer;
-	SeenVector *seen;
-	bool		found;
+	const SeenVectors *seen = &points->seen;
+	PointId		point = points->npoints;
+	uint64		slot = row->hash & seen->mask;
 
-	quantizer_encode(quantizer, &value->vector, points->code,
-					 points->factors, points->code + quantizer->code_size,
-					 points->factors + quantizer->nfactors);
-	seen = seen_insert(points->seen, hash, &found);
-	if (!found)
-		seen->point = points->npoints;
-	else if (memcmp(point_code(points, seen->point), points->code,
-					points->code_stride) == 0)
+	while (PointIdIsValid(seen->slots[slot]))
 	{
-		add_duplicate(points, seen->point, tid);
-		return;
+		if (has_vector(points, seen->slots[slot], row))
+		{
+			add_duplicate(points, seen->slots[slot], row->tid);
+			return;
+		}
+		slot = (slot + 1) & seen->mask;
 	}
-	add_point(points, tid);
+
+	Assert(point < points->room.nrows);
+	seen->slots[slot] = point;
+	seen->hashes[point] = row->hash;
+	if (points->code_offsets != NULL)
+		points->code_offsets[point + 1] = points->code_offsets[point] +
+			row->code_size;
+	memcpy(point_code(points, point), build_row_code(points->quantizer, row),
+		   row->code_size);
+	memcpy(point_factors(points, point), build_row_factors(row),
+		   points->nfactors * sizeof(float));
+	points->tids[point] = row->tid;
+	points->npoints++;
 }
 
 static int
@@ -311,10 +340,9 @@ compare_duplicates(const void *a, const void *b)
 }
 
 void
-build_points_finish(BuildPoints *points)
+build_points_end(BuildPoints *points)
 {
-	seen_destroy(points->seen);
-	points->seen = NULL;
+	memset(&points->seen, 0, sizeof(SeenVectors));
 	if (points->nduplicates > 1)
 		qsort(points->duplicates, points->nduplicates, sizeof(DuplicateRow),
 			  compare_duplicates);
@@ -334,25 +362,6 @@ uint64
 build_points_rows(const BuildPoints *points)
 {
 	return points->npoints + points->nduplicates;
-}
-
-double
-build_points_bytes_per_point(const Quantizer *quantizer)
-{
-	return quantizer->code_size + quantizer->refine_size +
-		(quantizer->nfactors + quantizer->nrefine_factors) * sizeof(float) +
-		sizeof(ItemPointerData);
-}
-
-Size
-build_points_memory(const BuildPoints *points)
-{
-	Size		bytes = (Size) (points->nchunks * points_per_chunk(points) *
-								build_points_bytes_per_point(points->quantizer));
-
-	if (points->seen != NULL)
-		bytes += points->seen->size * sizeof(SeenVector);
-	return bytes + points->max_duplicates * sizeof(DuplicateRow);
 }
 
 const uint8 *
@@ -382,7 +391,7 @@ build_points_refine_factors(const BuildPoints *points, PointId point)
 ItemPointerData
 build_points_tid(const BuildPoints *points, PointId point)
 {
-	return point_chunk(points, point)->tids[point_index(points, point)];
+	return points->tids[point];
 }
 
 const DuplicateRow *

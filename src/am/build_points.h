@@ -3,6 +3,9 @@
  * build_points.h
  *	  The coded vectors of a build, in memory.
  *
+ * Codes, factors and heap TIDs are in one piece of memory without pointers,
+ * which several processes can share; each has a BuildPoints of its own.
+ *
  * src/am/build_points.h
  *
  *-------------------------------------------------------------------------
@@ -10,7 +13,7 @@
 #ifndef HNSW_BUILD_POINTS_H
 #define HNSW_BUILD_POINTS_H
 
-#include "am/opclass.h"
+#include "am/build_rows.h"
 #include "graph/graph.h"
 #include "quantize/quantize.h"
 #include "storage/itemptr.h"
@@ -24,24 +27,33 @@ typedef struct DuplicateRow
 
 typedef struct BuildPoints BuildPoints;
 
-extern BuildPoints *build_points_create(Quantizer *quantizer);
+/*
+ * Bytes that the points of so many rows take at most, and bytes needed beside
+ * them only as long as rows are added.
+ */
+extern Size build_points_size(const Quantizer *quantizer,
+							  const RowTotals *rows);
+extern Size build_points_scratch_size(const RowTotals *rows);
 
 /*
- * Adds a row, with the hash of its vector.  A vector that was seen before,
+ * memory starts at a cache line and has room for the points of so many rows,
+ * none of which is there at first unless npoints says so.
+ */
+extern BuildPoints *build_points_create(const Quantizer *quantizer,
+										void *memory, const RowTotals *rows,
+										PointId npoints);
+extern void build_points_free(BuildPoints *points);
+
+/*
+ * Adds rows: begin, any number of add, end.  A vector that was seen before,
  * equal in every bit, gets no second point.
  */
-extern void build_points_add(BuildPoints *points, const HnswValue *value,
-							 uint64 hash, ItemPointer tid);
-
-/* No more rows come: gives back what only build_points_add needs. */
-extern void build_points_finish(BuildPoints *points);
+extern void build_points_begin(BuildPoints *points, void *scratch);
+extern void build_points_add(BuildPoints *points, const BuildRow *row);
+extern void build_points_end(BuildPoints *points);
 
 extern PointId build_points_count(const BuildPoints *points);
 extern uint64 build_points_rows(const BuildPoints *points);
-
-/* Bytes in use now, and what npoints points would take */
-extern Size build_points_memory(const BuildPoints *points);
-extern double build_points_bytes_per_point(const Quantizer *quantizer);
 
 extern const uint8 *build_points_code(const BuildPoints *points, PointId point);
 extern const float *build_points_factors(const BuildPoints *points,
@@ -53,7 +65,7 @@ extern const float *build_points_refine_factors(const BuildPoints *points,
 extern ItemPointerData build_points_tid(const BuildPoints *points,
 										PointId point);
 
-/* Rows beyond the first of their points, by point; valid after finish */
+/* Rows beyond the first of their points, by point; valid after end */
 extern const DuplicateRow *build_points_duplicates(const BuildPoints *points,
 												   uint64 *count);
 

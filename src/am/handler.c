@@ -45,6 +45,7 @@ hnswhandler(PG_FUNCTION_ARGS)
 	am->amusemaintenanceworkmem = false;
 	am->amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL;
 	am->amkeytype = InvalidOid;
+	AmRoutineSetCanBuildParallel(am);
 
 	am->ambuild = hnsw_build;
 	am->ambuildempty = hnsw_build_empty;

@@ -357,4 +357,7 @@ extern GraphLevel graph_random_level(uint64 seed, uint64 ordinal, int m);
  */
 extern PointId *graph_locality_order(GraphBuild *build, PointId npoints);
 
+/* Bytes that it takes, with those that it returns */
+extern Size graph_locality_order_size(PointId npoints);
+
 #endif							/* HNSW_GRAPH_H */

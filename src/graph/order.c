@@ -123,6 +123,12 @@ count_links(Ranking *ranking, const GraphBuild *build, const PointId *new_ids,
 	}
 }
 
+Size
+graph_locality_order_size(PointId npoints)
+{
+	return npoints * (3 * sizeof(PointId) + sizeof(uint8));
+}
+
 PointId *
 graph_locality_order(GraphBuild *build, PointId npoints)
 {
