@@ -2,6 +2,7 @@
 #
 #   make, make install, make installcheck      as with every PGXS extension
 #   make unit [UNIT_SANITIZE=1] [UNIT=name]    C unit tests, no server
+#   make fuzz [FUZZ_SECONDS=n]                 fuzzing, with clang, no server
 #   make tap [PROVE_TESTS=test/t/...]          TAP tests, servers of their own
 #   make dist                                  release archive
 #
@@ -69,7 +70,7 @@ endif
 PROVE_TESTS ?= $(if $(TEST_POINTS),test/points/*.pl,test/t/*.pl)
 
 UNIT_BUILD = test/unit/build
-EXTRA_CLEAN = $(OBJS:.o=.d) $(UNIT_BUILD) tmp_check
+EXTRA_CLEAN = $(OBJS:.o=.d) $(UNIT_BUILD) $(FUZZ_BUILD) tmp_check
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
@@ -83,7 +84,7 @@ $(HOT_SOURCES:.c=.o): override CFLAGS += $(OPTFLAGS)
 $(OBJS): Makefile
 $(OBJS:.o=.bc): %.bc: %.o
 
-.PHONY: tap unit dist
+.PHONY: tap unit fuzz fuzz-check dist
 
 tap:
 	$(prove_installcheck)
@@ -124,6 +125,36 @@ $(UNIT_DIR)/src/%.o: src/%.c Makefile
 	$(UNIT_COMPILE) -c $< -o $@
 
 -include $(UNIT_OBJS:.o=.d) $(UNIT_TESTS:%=$(UNIT_DIR)/%.d)
+
+# Fuzzing: the types' input functions with just as much of a server as they
+# call.  What is found is kept beside the program, not in the corpus.
+FUZZ_CC ?= $(firstword $(CLANG) clang)
+FUZZ_SECONDS ?= 20
+FUZZ_BUILD = test/fuzz/build
+FUZZ_SOURCES := $(wildcard test/fuzz/*.c src/distance/*.c) \
+	$(patsubst %,src/types/%.c,dense dense_text format_float kind parse_float \
+	sparsevec text)
+FUZZ_CFLAGS = -g -O1 -fno-omit-frame-pointer \
+	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+	-Wno-ignored-attributes
+
+fuzz: $(FUZZ_BUILD)/types_fuzz
+	@$(MKDIR_P) $(FUZZ_BUILD)/corpus
+	$< -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=4096 \
+		-dict=test/fuzz/types.dict -artifact_prefix=$(FUZZ_BUILD)/ \
+		-print_final_stats=1 $(FUZZ_BUILD)/corpus test/fuzz/corpus
+
+# Can the compiler do it?
+fuzz-check:
+	@$(MKDIR_P) $(FUZZ_BUILD)
+	@echo 'int LLVMFuzzerTestOneInput(const char *s, unsigned long n) \
+		{ return 0; }' | $(FUZZ_CC) -w -fsanitize=fuzzer,address -x c - \
+		-o $(FUZZ_BUILD)/check
+
+$(FUZZ_BUILD)/types_fuzz: $(FUZZ_SOURCES) Makefile
+	@$(MKDIR_P) $(@D)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) $(CPPFLAGS) -Itest/fuzz \
+		-DUSE_ASSERT_CHECKING=1 $(FUZZ_SOURCES) $(UNIT_LIBS) -o $@
 
 dist:
 	git archive --format zip --prefix=$(EXTENSION)-$(EXTVERSION)/ \

@@ -94,7 +94,8 @@ unmount_small() {
 list_sources() {
   (cd "$TOP" && find . \
     \( -name .git -o -path ./results -o -path ./output_iso \
-    -o -path ./tmp_check -o -path ./log -o -path ./test/unit/build \) -prune \
+    -o -path ./tmp_check -o -path ./log -o -path ./test/unit/build \
+    -o -path ./test/fuzz/build \) -prune \
     -o \( -type f -o -type l \) ! -name '*.o' ! -name '*.bc' ! -name '*.so' \
     ! -name '*.d' ! -name 'regression.*' -print) | LC_ALL=C sort
 }

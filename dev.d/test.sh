@@ -1,7 +1,7 @@
 # test.sh
 #     ./dev test: every suite, counted.  Sourced by dev.
 
-SUITES=(build unit regress isolation tap ubsan points)
+SUITES=(build unit fuzz regress isolation tap ubsan points)
 PASSED=0
 FAILED=0
 SKIPPED=0
@@ -60,13 +60,16 @@ fresh_instance() {
 plain_suites() {
   local before=$FAILED
 
-  wanted build unit regress tap || return 0
+  wanted build unit fuzz regress tap || return 0
   fresh_instance test
 
   if wanted unit; then
     counted unit "Unit tests" instance_make unit WERROR=1
     counted unit-sanitized "Unit tests under ASan and UBSan" \
       instance_make unit WERROR=1 UNIT_SANITIZE=1
+  fi
+  if wanted fuzz; then
+    fuzz_suite
   fi
   if wanted build regress tap; then
     single build "Building without warnings" instance_build WERROR=1
@@ -75,6 +78,24 @@ plain_suites() {
     server_suites
   fi
   instance_remove_unless_failed "$before"
+}
+
+fuzz_suite() {
+  if ! can_fuzz && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+    apt_update
+    step apt-fuzz "Installing clang and its runtime" \
+      apt_install clang libclang-rt-dev
+  fi
+  if can_fuzz; then
+    single fuzz "Fuzzing the types' input for 20 s" instance_make fuzz
+  else
+    note "no clang with libFuzzer (clang, libclang-rt-dev): nothing is fuzzed"
+    SKIPPED=$((SKIPPED + 1))
+  fi
+}
+
+can_fuzz() {
+  instance_make -s fuzz-check >/dev/null 2>&1
 }
 
 server_suites() {
