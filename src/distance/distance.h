@@ -26,6 +26,7 @@
 #ifndef HNSW_DISTANCE_H
 #define HNSW_DISTANCE_H
 
+#include "distance/decimals.h"
 #include "distance/half.h"
 
 /* What the arrays of a float kernel hold */
@@ -63,6 +64,9 @@ typedef struct DistanceKernels
 	/* n elements converted; exact, and rounded to the nearest even */
 	void		(*f32_from_f16) (float *to, const Half *from, int n);
 	void		(*f16_from_f32) (Half *to, const float *from, int n);
+
+	/* decimal digits of n elements, n at most DECIMALS_MAX */
+	void		(*decimals_f32) (Decimals *to, const float *values, int n);
 
 	/*
 	 * In-place unnormalized Walsh-Hadamard transform of 2^log2n elements

@@ -122,6 +122,9 @@ extern const DistanceKernels distance_kernels_portable;
 extern const DistanceKernels distance_kernels_avx2;
 extern const DistanceKernels distance_kernels_avx512;
 extern const DistanceKernels distance_kernels_avx512_popcnt;
+
+/* decimals_avx2.c */
+extern void decimals_avx2(Decimals *to, const float *values, int n);
 #endif
 
 #ifdef HNSW_KERNELS_NEON

@@ -155,6 +155,12 @@ f16_from_f32(Half *to, const float *from, int n)
 	distance_kernels_portable.f16_from_f32(to + i, from + i, n - i);
 }
 
+static void
+decimals_f32(Decimals *to, const float *values, int n)
+{
+	distance_kernels_portable.decimals_f32(to, values, n);
+}
+
 /*
  * The transform of the four lanes of a register.  Each lane becomes its
  * partner plus or minus itself; a product with 1 or -1 is exact, so the
@@ -437,6 +443,7 @@ const DistanceKernels distance_kernels_neon = {
 	.cosine_f16 = cosine_f16,
 	.f32_from_f16 = f32_from_f16,
 	.f16_from_f32 = f16_from_f32,
+	.decimals_f32 = decimals_f32,
 	.hadamard_f32 = hadamard_f32,
 	.dot_u8_s8 = dot_u8_s8,
 	.dot_u4_s8 = dot_u4_s8,
@@ -513,6 +520,7 @@ const DistanceKernels distance_kernels_neon_dot = {
 	.cosine_f16 = cosine_f16,
 	.f32_from_f16 = f32_from_f16,
 	.f16_from_f32 = f16_from_f32,
+	.decimals_f32 = decimals_f32,
 	.hadamard_f32 = hadamard_f32,
 	.dot_u8_s8 = dot_dot_u8_s8,
 	.dot_u4_s8 = dot_dot_u4_s8,

@@ -96,6 +96,14 @@ f16_from_f32(Half *to, const float *from, int n)
 		to[i] = float_to_half(from[i]);
 }
 
+/* Plain C is no faster with many at a time. */
+static void
+decimals_f32(Decimals *to, const float *values, int n)
+{
+	for (int i = 0; i < n; i++)
+		to->left[i] = 1;
+}
+
 /*
  * Replaces the first count elements of low and high, which do not overlap,
  * by their sums and differences.
@@ -239,6 +247,7 @@ const DistanceKernels distance_kernels_portable = {
 	.cosine_f16 = cosine_f16,
 	.f32_from_f16 = f32_from_f16,
 	.f16_from_f32 = f16_from_f32,
+	.decimals_f32 = decimals_f32,
 	.hadamard_f32 = hadamard_f32,
 	.dot_u8_s8 = dot_u8_s8,
 	.dot_u4_s8 = dot_u4_s8,

@@ -96,12 +96,7 @@ dense_format(const float *values, int n)
 	char	   *pt = str;
 
 	*pt++ = '[';
-	for (int i = 0; i < n; i++)
-	{
-		if (i > 0)
-			*pt++ = ',';
-		pt = format_float(values[i], pt);
-	}
+	pt = format_floats(values, n, pt);
 	*pt++ = ']';
 	*pt = '\0';
 

@@ -28,6 +28,9 @@
 #include <math.h>
 
 #include "common/shortest_dec.h"
+#include "distance/distance.h"
+#include "port/pg_bitutils.h"
+#include "port/pg_bswap.h"
 #include "types/format_float.h"
 
 #define MANTISSA_BITS	23
@@ -193,4 +196,86 @@ format_float(float value, char *str)
 	if (unlikely((tens % 10 == 0) & is_short))
 		end -= trailing_zeros(tens);
 	return end;
+}
+
+/* Writes four characters, the first of which has the lowest value. */
+static inline void
+put_four(char *pt, uint32 characters)
+{
+#ifdef WORDS_BIGENDIAN
+	characters = pg_bswap32(characters);
+#endif
+	memcpy(pt, &characters, sizeof(characters));
+}
+
+/*
+ * put_decimal
+ *		Writes the i-th of decimals, which a kernel has computed.
+ */
+static inline char *
+put_decimal(char *str, bool negative, const Decimals *decimals, int i)
+{
+	const uint64 zeros = UINT64CONST(0x3030303030303030);
+	uint64		others;
+	char	   *nine;
+
+	*str = '-';
+	str += negative;
+	memcpy(str, "0.000000", 8);
+	*str += decimals->integer[i];
+	nine = str + 2 + decimals->zeros[i];
+	*nine = '0' + decimals->first[i];
+	put_four(nine + 1, decimals->upper[i]);
+	put_four(nine + 5, decimals->lower[i]);
+
+	/* without zeros at the end */
+	others = (((uint64) decimals->lower[i] << 32) | decimals->upper[i]) ^ zeros;
+	if (likely(others != 0))
+		return nine + 2 + pg_leftmost_one_pos64(others) / 8;
+	if (decimals->first[i] != 0)
+		return nine + 1;
+	return str + 1;				/* an integer */
+}
+
+/*
+ * format_chunk
+ *		Writes up to DECIMALS_MAX numbers, each with a comma behind it.
+ */
+static inline char *
+format_chunk(const float *values, int n, char *str)
+{
+	Decimals	decimals;
+
+	distance_kernels->decimals_f32(&decimals, values, n);
+	for (int i = 0; i < n; i++)
+	{
+		if (unlikely(decimals.left[i] != 0))
+			str = format_float(values[i], str);
+		else
+			str = put_decimal(str, signbit(values[i]) != 0, &decimals, i);
+		*str++ = ',';
+	}
+	return str;
+}
+
+char *
+format_floats(const float *values, int n, char *str)
+{
+	for (int i = 0; i < n; i += DECIMALS_MAX)
+	{
+		int			size = Min(n - i, DECIMALS_MAX);
+
+		/* kernels know no integers, and one is seldom alone */
+		if (values[i] != truncf(values[i]))
+		{
+			str = format_chunk(values + i, size, str);
+			continue;
+		}
+		for (int k = i; k < i + size; k++)
+		{
+			str = format_float(values[k], str);
+			*str++ = ',';
+		}
+	}
+	return str - 1;
 }

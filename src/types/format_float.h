@@ -20,4 +20,10 @@
 /* Writes a finite number, and returns the end of it.  There is no zero byte. */
 extern char *format_float(float value, char *str);
 
+/*
+ * Writes n of them, n at least 1, with commas between.  There must be room for
+ * FLOAT_SHORTEST_DECIMAL_LEN bytes for each, and FORMAT_FLOAT_ROOM more.
+ */
+extern char *format_floats(const float *values, int n, char *str);
+
 #endif							/* HNSW_FORMAT_FLOAT_H */

@@ -12,6 +12,7 @@
 #include "unit.h"
 
 #include "common/shortest_dec.h"
+#include "distance/distance.h"
 #include "types/format_float.h"
 
 /* Every so many floats; a prime, so that all low bits come up */
@@ -112,32 +113,118 @@ test_edges(void)
 	unit_ok(failures == 0, "powers and integers");
 }
 
-/* Each text ends where the next one begins, and nothing is written before. */
-static void
-test_sequence(void)
+/* Values of one kind each, and some of the others among them */
+static float
+random_value(int kind)
 {
-	char		str[1000];
-	char	   *pt = str;
-
-	for (int i = 0; i < 50; i++)
+	switch (unit_random_below(50) == 0 ? (int) unit_random_below(6) : kind)
 	{
-		*pt++ = ',';
-		pt = format_float(i % 2 ? 0.25f + i : -1e-20f, pt);
+		case 0:
+			return unit_random_normal() / 30;
+		case 1:
+			return unit_random_normal();
+		case 2:
+			return rint(unit_random_normal() * 1000) / 1000;
+		case 3:
+			return rint(unit_random_normal() * 100);
+		case 4:
+			/* between two floats' middles is hard to say */
+			return ldexp(rint(unit_random_normal() * 2000), -11);
+		default:
+			return float_from_bits(unit_random_below(0x7f800000) |
+								   (uint32) unit_random_below(2) << 31);
 	}
-	*pt = '\0';
-	unit_ok(strncmp(str, ",-1e-20,1.25,-1e-20,3.25,-1e-20,5.25,", 37) == 0 &&
-			strcmp(pt - 6, ",49.25") == 0, "one after the other: %s", str);
+}
+
+/* Many at a time, by each set of kernels */
+static void
+test_many(const DistanceKernels *kernels)
+{
+	float		values[300];
+	int			failures = 0;
+
+	for (int round = 0; round < RANDOM_ROUNDS / 20; round++)
+	{
+		int			n = 1 + unit_random_below(lengthof(values));
+		size_t		room = n * FLOAT_SHORTEST_DECIMAL_LEN + FORMAT_FLOAT_ROOM;
+		char	   *str = malloc(room);
+		char	   *expected = malloc(room);
+		char	   *pt = expected;
+		char	   *end;
+
+		for (int i = 0; i < n; i++)
+		{
+			values[i] = random_value(round % 6);
+			pt += float_to_shortest_decimal_bufn(values[i], pt);
+			*pt++ = ',';
+		}
+		end = format_floats(values, n, str);
+		if (end - str != pt - expected - 1 ||
+			memcmp(str, expected, end - str) != 0)
+			failures++;
+		free(str);
+		free(expected);
+	}
+	unit_ok(failures == 0, "%s: many at a time", kernels->name);
+}
+
+/* All that a kernel does, or a part of it */
+static void
+test_kernel(const DistanceKernels *kernels, uint32 step)
+{
+	const uint32 begin = 0x38000000;
+	const uint32 end = 0x41800000;
+	int			failures = 0;
+	int			done = 0;
+
+	for (uint32 bits = begin; bits < end; bits += step * DECIMALS_MAX)
+	{
+		float		values[DECIMALS_MAX];
+		char		str[DECIMALS_MAX * FLOAT_SHORTEST_DECIMAL_LEN +
+						FORMAT_FLOAT_ROOM];
+		char	   *pt = str;
+		char	   *str_end;
+		Decimals	decimals;
+
+		for (int i = 0; i < DECIMALS_MAX; i++)
+			values[i] = float_from_bits(bits + i * step);
+		kernels->decimals_f32(&decimals, values, DECIMALS_MAX);
+		str_end = format_floats(values, DECIMALS_MAX, str);
+		for (int i = 0; i < DECIMALS_MAX; i++)
+		{
+			char		expected[FLOAT_SHORTEST_DECIMAL_LEN];
+			int			len = float_to_shortest_decimal_bufn(values[i],
+															 expected);
+
+			done += decimals.left[i] == 0;
+			if (str_end - pt < len || memcmp(pt, expected, len) != 0)
+			{
+				failures++;
+				break;
+			}
+			pt += len + 1;
+		}
+	}
+	unit_ok(failures == 0, "%s: each %uth float of its range, %d done",
+			kernels->name, (unsigned int) step, done);
 }
 
 int
 main(int argc, char **argv)
 {
 	bool		all = argc > 1 && strcmp(argv[1], "--all") == 0;
+	int			count;
+	const DistanceKernels *const *sets = distance_supported_kernels(&count);
 
 	unit_start(all ? 1 : argc, argv);
 	test_floats(all ? 1 : STRIDE);
 	test_decimals();
 	test_edges();
-	test_sequence();
+	for (int i = 0; i < count; i++)
+	{
+		distance_use_kernels(sets[i]->name);
+		test_many(sets[i]);
+		test_kernel(sets[i], all ? 1 : 61);
+	}
 	return unit_finish();
 }
