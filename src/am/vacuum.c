@@ -44,6 +44,7 @@ typedef struct BulkDelete
 	HnswReader *reader;			/* the store's */
 	HnswPageWriter writer;
 	HnswCodeCache *cache;		/* of the repair */
+	HnswCode	code;			/* of the query */
 	GraphVacuum *graph;
 	IndexBulkDeleteCallback callback;
 	void	   *callback_state;
@@ -250,10 +251,31 @@ remove_rows(BulkDelete *state)
  *-------------------------------------------------------------------------
  */
 static void
+delay(void *arg)
+{
+	vacuum_delay_point(false);
+}
+
+/* Makes a point the query of searches; what the last one needed can go. */
+static void
+set_query(void *arg, PointId point)
+{
+	BulkDelete *state = arg;
+	const Quantizer *quantizer = state->reader->ix->quantizer;
+	HnswCode   *code = &state->code;
+
+	hnsw_reader_code(state->reader, point, code->code, code->factors,
+					 code->refine, code->refine_factors);
+	quantizer_point_as_query(quantizer, code->code, code->factors,
+							 quantizer->refine_size > 0 ? code->refine : NULL,
+							 code->refine_factors, state->store.query);
+	hnsw_code_cache_forget(state->cache);
+}
+
+static void
 repair_links(BulkDelete *state)
 {
 	uint32		per_page = state->reader->ix->meta.nodes_per_page;
-	PointId		entry;
 
 	HNSW_TEST_POINT("vacuum-repair");
 	for (PointId first = 0; first < state->npoints; first += per_page)
@@ -265,13 +287,7 @@ repair_links(BulkDelete *state)
 	}
 
 	HNSW_TEST_POINT("vacuum-repaired");
-	entry = state->reader->ix->meta.entry_point;
-	for (PointId first = 0; first < state->npoints; first += per_page)
-	{
-		vacuum_delay_point(false);
-		graph_vacuum_attach(state->graph, first,
-							Min(per_page, state->npoints - first), entry);
-	}
+	graph_vacuum_connect(state->graph);
 }
 
 static void
@@ -339,6 +355,8 @@ init_bulk_delete(BulkDelete *state, Relation index)
 	state->reader = &state->store.reader;
 	hnsw_page_writer_init(&state->writer, state->reader);
 	state->cache = hnsw_code_cache_create(state->reader);
+	hnsw_code_create(&state->code, state->reader->ix->quantizer);
+	state->store.query = quantizer_query_create(state->reader->ix->quantizer);
 	meta = &state->reader->ix->meta;
 	state->npoints = meta->npoints;
 
@@ -346,9 +364,13 @@ init_bulk_delete(BulkDelete *state, Relation index)
 	options.distances = hnsw_code_cache_store(state->cache);
 	options.writer = &state->writer.writer;
 	options.m = meta->m;
+	options.ef = meta->ef_construction;
 	options.select = hnsw_select_options(meta);
 	options.npoints = meta->npoints;
 	options.max_batch = meta->nodes_per_page;
+	options.set_query = set_query;
+	options.delay = delay;
+	options.arg = state;
 	state->graph = graph_vacuum_create(&options);
 }
 

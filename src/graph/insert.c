@@ -25,11 +25,24 @@
 
 #include <string.h>
 
-#include "graph/insert_internal.h"
+#include "graph/insert.h"
+#include "graph/link_back.h"
 #include "graph/memory.h"
 
 /* Searches for neighbours that stay long enough to be linked */
 #define MAX_SEARCHES		16
+
+struct GraphInsert
+{
+	GraphInsertOptions options;
+	GraphSearch *search;
+	GraphNewPoint new_point;
+	GraphLinker linker;			/* of the new point */
+	GraphNeighbour *candidates; /* links of the new point at level 0 first */
+	int			candidates_allocated;
+	GraphNeighbour *entries;	/* of the search at the next level */
+	GraphNeighbour *upper_links;	/* links[1] and up */
+};
 
 GraphInsert *
 graph_insert_create(const GraphInsertOptions *options)
@@ -40,7 +53,7 @@ graph_insert_create(const GraphInsertOptions *options)
 	Assert(m >= GRAPH_MIN_M && m <= GRAPH_MAX_M);
 	Assert(options->ef_construction >= 1);
 	insert->options = *options;
-	insert->search = graph_search_create(options->graph, false);
+	insert->search = graph_search_create(options->graph, true);
 	insert->candidates_allocated = options->ef_construction;
 	insert->candidates = graph_array_alloc(insert->candidates_allocated,
 										   sizeof(GraphNeighbour));
@@ -48,11 +61,19 @@ graph_insert_create(const GraphInsertOptions *options)
 										sizeof(GraphNeighbour));
 	insert->upper_links = graph_array_alloc(GRAPH_MAX_LEVEL * m,
 											sizeof(GraphNeighbour));
-	insert->changes = graph_array_alloc(GraphOwnLinks(m, 0),
-										options->writer->change_size);
 	insert->new_point.links[0] = insert->candidates;
 	for (int level = 1; level <= GRAPH_MAX_LEVEL; level++)
 		insert->new_point.links[level] = insert->upper_links + (level - 1) * m;
+
+	insert->linker.graph = options->graph;
+	insert->linker.distances = options->distances;
+	insert->linker.writer = options->writer;
+	insert->linker.m = m;
+	insert->linker.select = options->select;
+	insert->linker.changes = graph_array_alloc(GraphOwnLinks(m, 0),
+											   options->writer->change_size);
+	insert->linker.point = &insert->new_point;
+	insert->linker.candidates = insert->candidates;
 	return insert;
 }
 
@@ -63,7 +84,7 @@ graph_insert_free(GraphInsert *insert)
 	pfree(insert->candidates);
 	pfree(insert->entries);
 	pfree(insert->upper_links);
-	pfree(insert->changes);
+	pfree(insert->linker.changes);
 	pfree(insert);
 }
 
@@ -116,7 +137,7 @@ choose_level_links(GraphInsert *insert, GraphLevel level, int ncandidates)
 		memcpy(new_point->links[level], insert->candidates,
 			   n * sizeof(GraphNeighbour));
 	else
-		insert->ncandidates = ncandidates;
+		insert->linker.ncandidates = ncandidates;
 	new_point->nlinks[level] = n;
 }
 
@@ -133,7 +154,7 @@ choose_links(GraphInsert *insert, GraphEntry entry, bool *joined)
 	int			nentries = 1;
 
 	memset(new_point->nlinks, 0, sizeof(new_point->nlinks));
-	insert->ncandidates = 0;
+	insert->linker.ncandidates = 0;
 	if (!PointIdIsValid(entry.point))
 		return false;
 	insert->entries[0] = graph_descend(insert->search, entry.point,
@@ -166,6 +187,41 @@ choose_links(GraphInsert *insert, GraphEntry entry, bool *joined)
 	return new_point->nlinks[0] > 0;
 }
 
+/* Takes links to points that are not live out of a list. */
+static void
+drop_dead_links(GraphStore *graph, GraphLinkChange *change)
+{
+	int			n = 0;
+
+	for (int i = 0; i < change->nlinks; i++)
+	{
+		PointId		links[GRAPH_MAX_LINKS];
+		bool		live = true;
+
+		(void) graph->get_links(graph, change->links[i], change->level, links,
+								&live);
+		if (live)
+			change->links[n++] = change->links[i];
+	}
+	change->nlinks = n;
+}
+
+/* Adds the links chosen for the new point that are not in its list yet. */
+static void
+add_own_links(GraphLinkChange *change, const GraphNeighbour *links,
+			  int nlinks, int max)
+{
+	for (int i = 0; i < nlinks && change->nlinks < max; i++)
+	{
+		bool		there = false;
+
+		for (int j = 0; j < change->nlinks; j++)
+			there |= change->links[j] == links[i].point;
+		if (!there)
+			change->links[change->nlinks++] = links[i].point;
+	}
+}
+
 /*
  * Gives the new point, which was written with other links or none, the links
  * that it has now.  What it got meanwhile stays if it leads to a live point.
@@ -174,32 +230,15 @@ static void
 write_level_links(GraphInsert *insert, GraphLevel level)
 {
 	GraphWriter *writer = insert->options.writer;
-	GraphStore *graph = insert->options.graph;
 	const GraphNewPoint *new_point = &insert->new_point;
-	int			max = GraphMaxLinks(insert->options.m, level);
-	GraphLinkChange *change = insert->changes;
+	GraphLinkChange *change = insert->linker.changes;
 
 	while (writer->read_links(writer, new_point->point, level, change))
 	{
-		int			n = 0;
-
-		for (int i = 0; i < change->nlinks; i++)
-		{
-			PointId		links[GRAPH_MAX_LINKS];
-			bool		live = true;
-
-			(void) graph->get_links(graph, change->links[i], level, links,
-									&live);
-			if (live)
-				change->links[n++] = change->links[i];
-		}
-		for (int i = 0; i < new_point->nlinks[level] && n < max; i++)
-		{
-			if (!graph_contains(change->links, n,
-								new_point->links[level][i].point))
-				change->links[n++] = new_point->links[level][i].point;
-		}
-		change->nlinks = n;
+		drop_dead_links(insert->options.graph, change);
+		add_own_links(change, new_point->links[level],
+					  new_point->nlinks[level],
+					  GraphMaxLinks(insert->options.m, level));
 		writer->write_links(writer, change, 1);
 		if (change->done)
 			break;
@@ -224,8 +263,9 @@ connect_point(GraphInsert *insert, GraphEntry seen, bool linked)
 		if (linked)
 		{
 			for (int level = self.level; level > 0; level--)
-				(void) insert_link_back(insert, (GraphLevel) level);
-			if (insert_link_back(insert, 0))
+				(void) graph_link_back(&insert->linker,
+										   (GraphLevel) level);
+			if (graph_link_back(&insert->linker, 0))
 				break;
 		}
 		else if (writer->set_entry(writer, seen.point, self))

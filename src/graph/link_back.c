@@ -16,9 +16,13 @@
 
 #include <string.h>
 
-#include "graph/insert_internal.h"
+#include "graph/link_back.h"
 
-/* The same for a link without which the point is lost */
+/*
+ * A list that others change all the time is tried again so often; for a link
+ * without which the point is lost, more often.
+ */
+#define MAX_LINK_ATTEMPTS	4
 #define MAX_MUST_ATTEMPTS	64
 
 /* A point to which more than so many others link does not need each of them */
@@ -43,11 +47,22 @@ typedef enum LinkPlan
 	LINK_ADDED
 } LinkPlan;
 
+static bool
+contains(const PointId *points, int n, PointId point)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (points[i] == point)
+			return true;
+	}
+	return false;
+}
+
 /* The links of a point at level 0; none when it is gone */
 static int
-links_of(GraphInsert *insert, PointId point, PointId *links)
+links_of(GraphLinker *linker, PointId point, PointId *links)
 {
-	GraphStore *graph = insert->options.graph;
+	GraphStore *graph = linker->graph;
 	bool		live = true;
 	int			n = graph->get_links(graph, point, 0, links, &live);
 
@@ -61,9 +76,9 @@ links_of(GraphInsert *insert, PointId point, PointId *links)
  * link there.  Those are asked to which the target links in turn.
  */
 static bool
-can_go(GraphInsert *insert, const PointId *links, int n, PointId target)
+can_go(GraphLinker *linker, const PointId *links, int n, PointId target)
 {
-	const GraphNewPoint *new_point = &insert->new_point;
+	const GraphNewPoint *new_point = linker->point;
 	PointId		back[GRAPH_MAX_LINKS];
 	int			nback;
 	int			count = 0;
@@ -73,15 +88,15 @@ can_go(GraphInsert *insert, const PointId *links, int n, PointId target)
 		if (new_point->links[0][i].point == target)
 			return true;
 	}
-	nback = links_of(insert, target, back);
+	nback = links_of(linker, target, back);
 	for (int i = 0; i < nback; i++)
 	{
 		PointId		theirs[GRAPH_MAX_LINKS];
 
 		if (back[i] == new_point->point ||
-			!graph_contains(theirs, links_of(insert, back[i], theirs), target))
+			!contains(theirs, links_of(linker, back[i], theirs), target))
 			continue;
-		if (graph_contains(links, n, back[i]) || ++count > MANY_LINKS)
+		if (contains(links, n, back[i]) || ++count > MANY_LINKS)
 			return true;
 	}
 	return false;
@@ -92,7 +107,7 @@ can_go(GraphInsert *insert, const PointId *links, int n, PointId target)
  * that can go, the worst first.  Returns how many are left.
  */
 static int
-shorten_list(GraphInsert *insert, PointId *links, int n, int nwanted)
+shorten_list(GraphLinker *linker, PointId *links, int n, int nwanted)
 {
 	int			stop = Max(nwanted - MAX_PLACES, 0);
 
@@ -100,11 +115,11 @@ shorten_list(GraphInsert *insert, PointId *links, int n, int nwanted)
 	{
 		PointId		link = links[i];
 
-		if (link == insert->new_point.point)
+		if (link == linker->point->point)
 			continue;
 		memmove(links + i, links + i + 1, (n - 1 - i) * sizeof(PointId));
 		links[n - 1] = link;
-		if (can_go(insert, links, n - 1, link))
+		if (can_go(linker, links, n - 1, link))
 			n--;
 	}
 	return n;
@@ -115,10 +130,10 @@ shorten_list(GraphInsert *insert, PointId *links, int n, int nwanted)
  * would choose.
  */
 static int
-order_links(GraphInsert *insert, PointId point, PointId *links, int n,
+order_links(GraphLinker *linker, PointId point, PointId *links, int n,
 			int max)
 {
-	GraphStore *store = insert->options.distances;
+	GraphStore *store = linker->distances;
 	GraphNeighbour candidates[GRAPH_MAX_LINKS + 1];
 	float		distances[GRAPH_MAX_LINKS + 1];
 	int			nchosen;
@@ -129,7 +144,7 @@ order_links(GraphInsert *insert, PointId point, PointId *links, int n,
 		candidates[i].point = links[i];
 		candidates[i].distance = distances[i];
 	}
-	nchosen = graph_select_neighbours(store, &insert->options.select,
+	nchosen = graph_select_neighbours(store, &linker->select,
 									  candidates, n, max);
 	for (int i = 0; i < n; i++)
 		links[i] = candidates[i].point;
@@ -138,28 +153,28 @@ order_links(GraphInsert *insert, PointId point, PointId *links, int n,
 
 /* Adds the new point to the links that were read of a point. */
 static LinkPlan
-add_link(GraphInsert *insert, GraphLinkChange *change, LinkNeed need)
+add_link(GraphLinker *linker, GraphLinkChange *change, LinkNeed need)
 {
-	PointId		new_point = insert->new_point.point;
-	int			max = GraphMaxLinks(insert->options.m, change->level);
+	PointId		new_point = linker->point->point;
+	int			max = GraphMaxLinks(linker->m, change->level);
 	PointId    *links = change->links;
 	int			n = change->nlinks;
 	int			nchosen;
 
-	if (graph_contains(links, n, new_point))
+	if (contains(links, n, new_point))
 		return LINK_THERE;
 	links[n++] = new_point;
 	if (n > max)
 	{
-		nchosen = order_links(insert, change->point, links, n, max);
+		nchosen = order_links(linker, change->point, links, n, max);
 		if (need == LINK_IF_CHOSEN &&
-			!graph_contains(links, nchosen, new_point))
+			!contains(links, nchosen, new_point))
 			return LINK_REFUSED;
 		if (change->level == 0 && need != LINK_ANYWAY)
-			n = shorten_list(insert, links, n, nchosen);
+			n = shorten_list(linker, links, n, nchosen);
 		else
 		{
-			if (!graph_contains(links, nchosen, new_point))
+			if (!contains(links, nchosen, new_point))
 				links[nchosen - 1] = new_point;
 			n = nchosen;
 		}
@@ -172,14 +187,14 @@ add_link(GraphInsert *insert, GraphLinkChange *change, LinkNeed need)
 
 /* What has to change in one neighbour */
 static LinkPlan
-plan_link(GraphInsert *insert, PointId neighbour, GraphLevel level,
+plan_link(GraphLinker *linker, PointId neighbour, GraphLevel level,
 		  LinkNeed need, GraphLinkChange *change)
 {
-	GraphWriter *writer = insert->options.writer;
+	GraphWriter *writer = linker->writer;
 
 	if (!writer->read_links(writer, neighbour, level, change))
 		return LINK_GONE;
-	return add_link(insert, change, need);
+	return add_link(linker, change, need);
 }
 
 /*
@@ -187,29 +202,29 @@ plan_link(GraphInsert *insert, PointId neighbour, GraphLevel level,
  * is linked; those where others got ahead of us are left in neighbours.
  */
 static bool
-try_link_back(GraphInsert *insert, GraphLevel level, PointId *neighbours,
+try_link_back(GraphLinker *linker, GraphLevel level, PointId *neighbours,
 			  int *n)
 {
-	GraphWriter *writer = insert->options.writer;
+	GraphWriter *writer = linker->writer;
 	bool		linked = false;
 	int			nchanges = 0;
 	int			nleft = 0;
 
 	for (int i = 0; i < *n; i++)
 	{
-		LinkPlan	plan = plan_link(insert, neighbours[i], level,
+		LinkPlan	plan = plan_link(linker, neighbours[i], level,
 									 LINK_IF_CHOSEN,
-									 graph_change(writer, insert->changes,
+									 graph_change(writer, linker->changes,
 												  nchanges));
 
 		linked |= plan == LINK_THERE;
 		nchanges += plan == LINK_ADDED;
 	}
 	if (nchanges > 0)
-		writer->write_links(writer, insert->changes, nchanges);
+		writer->write_links(writer, linker->changes, nchanges);
 	for (int i = 0; i < nchanges; i++)
 	{
-		const GraphLinkChange *change = graph_change(writer, insert->changes,
+		const GraphLinkChange *change = graph_change(writer, linker->changes,
 													 i);
 
 		linked |= change->done;
@@ -222,9 +237,9 @@ try_link_back(GraphInsert *insert, GraphLevel level, PointId *neighbours,
 
 /* The same again where others got ahead of us */
 static bool
-link_back_at(GraphInsert *insert, GraphLevel level)
+link_back_at(GraphLinker *linker, GraphLevel level)
 {
-	const GraphNewPoint *new_point = &insert->new_point;
+	const GraphNewPoint *new_point = linker->point;
 	PointId		left[GRAPH_MAX_LINKS];
 	int			nleft = new_point->nlinks[level];
 	bool		linked = false;
@@ -232,7 +247,7 @@ link_back_at(GraphInsert *insert, GraphLevel level)
 	for (int i = 0; i < nleft; i++)
 		left[i] = new_point->links[level][i].point;
 	for (int attempt = 0; attempt < MAX_LINK_ATTEMPTS && nleft > 0; attempt++)
-		linked |= try_link_back(insert, level, left, &nleft);
+		linked |= try_link_back(linker, level, left, &nleft);
 	return linked;
 }
 
@@ -241,16 +256,16 @@ link_back_at(GraphInsert *insert, GraphLevel level)
  * first that is there.
  */
 static bool
-must_link_back(GraphInsert *insert, LinkNeed need)
+must_link_back(GraphLinker *linker, LinkNeed need)
 {
-	GraphWriter *writer = insert->options.writer;
-	GraphLinkChange *change = insert->changes;
+	GraphWriter *writer = linker->writer;
+	GraphLinkChange *change = linker->changes;
 
-	for (int i = 0; i < insert->ncandidates; i++)
+	for (int i = 0; i < linker->ncandidates; i++)
 	{
 		for (int attempt = 0; attempt < MAX_MUST_ATTEMPTS; attempt++)
 		{
-			LinkPlan	plan = plan_link(insert, insert->candidates[i].point,
+			LinkPlan	plan = plan_link(linker, linker->candidates[i].point,
 										 0, need, change);
 
 			if (plan == LINK_THERE)
@@ -266,12 +281,15 @@ must_link_back(GraphInsert *insert, LinkNeed need)
 }
 
 bool
-insert_link_back(GraphInsert *insert, GraphLevel level)
+graph_must_link_back(GraphLinker *linker)
 {
-	bool		linked = link_back_at(insert, level);
+	return must_link_back(linker, LINK_IF_POSSIBLE) ||
+		must_link_back(linker, LINK_ANYWAY);
+}
 
-	for (LinkNeed need = LINK_IF_POSSIBLE;
-		 level == 0 && !linked && need <= LINK_ANYWAY; need++)
-		linked = must_link_back(insert, need);
-	return linked;
+bool
+graph_link_back(GraphLinker *linker, GraphLevel level)
+{
+	return link_back_at(linker, level) ||
+		(level == 0 && graph_must_link_back(linker));
 }

@@ -99,10 +99,18 @@ look_behind(const GraphRepair *repair, GraphLevel level, int wanted,
 				return;
 			if (!meet(draft, found[j]))
 				continue;
-			if (!repair->is_dead(found[j], repair->is_dead_arg))
-				draft->behind[draft->nbehind++] = found[j];
-			else if (draft->ndead < MAX_DEAD)
-				draft->dead[draft->ndead++] = found[j];
+			switch (repair->judge(found[j], repair->judge_arg))
+			{
+				case GRAPH_LINK_STAYS:
+					draft->behind[draft->nbehind++] = found[j];
+					break;
+				case GRAPH_LINK_DEAD:
+					if (draft->ndead < MAX_DEAD)
+						draft->dead[draft->ndead++] = found[j];
+					break;
+				case GRAPH_LINK_UNKNOWN:
+					break;
+			}
 		}
 	}
 }
@@ -202,7 +210,7 @@ graph_repair_links(const GraphRepair *repair, PointId point, GraphLevel level,
 	draft.nlinks = draft.ndead = draft.nbehind = 0;
 	for (int i = 0; i < n; i++)
 	{
-		if (repair->is_dead(links[i], repair->is_dead_arg))
+		if (repair->judge(links[i], repair->judge_arg) == GRAPH_LINK_DEAD)
 			draft.dead[draft.ndead++] = links[i];
 		else
 			draft.links[draft.nlinks++] = links[i];

@@ -12,16 +12,23 @@
 
 #include "graph/graph.h"
 
-/* Tells whether a point is deleted */
-typedef bool (*GraphIsDead) (PointId point, void *arg);
+/* What can be done with a link to a point */
+typedef enum GraphLinkFate
+{
+	GRAPH_LINK_STAYS,
+	GRAPH_LINK_DEAD,			/* the point is deleted: replace the link */
+	GRAPH_LINK_UNKNOWN			/* it stays, but is not to be made anew */
+} GraphLinkFate;
+
+typedef GraphLinkFate (*GraphJudge) (PointId point, void *arg);
 
 typedef struct GraphRepair
 {
 	GraphStore *links;			/* get_links */
 	GraphStore *distances;		/* score_between */
 	GraphSelectOptions select;
-	GraphIsDead is_dead;
-	void	   *is_dead_arg;
+	GraphJudge	judge;
+	void	   *judge_arg;
 } GraphRepair;
 
 /*

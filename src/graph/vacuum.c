@@ -4,8 +4,9 @@
  *	  A graph after points were deleted.
  *
  * The lists of live points are repaired one by one (repair.c), those of a
- * page together.  Whatever lost all links that led to it gets one from its
- * own neighbours.
+ * page together.  Where an insert changes a list at the same time it is
+ * repaired again, as often as that happens: a link that was left would lead
+ * to a point that is given back.
  *
  * src/graph/vacuum.c
  *
@@ -16,77 +17,46 @@
 #include <string.h>
 
 #include "graph/memory.h"
-#include "graph/repair.h"
-#include "graph/vacuum.h"
-
-/* Changes that inserts got ahead of are tried again so often */
-#define MAX_REPAIR_ATTEMPTS 4
-
-/* A live point above level 0 */
-typedef struct UpperPoint
-{
-	PointId		point;
-	GraphLevel	level;
-} UpperPoint;
-
-struct GraphVacuum
-{
-	GraphVacuumOptions options;
-	GraphRepair repair;
-
-	/* points below npoints; one bit each */
-	uint8	   *live;			/* in use, as pass 1 saw them */
-	uint8	   *dead;			/* marked, now or before */
-	uint8	   *old_dead;		/* marked before this vacuum */
-	uint8	   *linked;			/* some live point has a link to it */
-	uint64		ndead;			/* marked now */
-	uint64		nold;
-	GraphEntry	highest;		/* a live point of the highest level */
-
-	/* the batch under way */
-	GraphLinkChange *changes;
-	PointId    *left;			/* points still to be repaired */
-	UpperPoint *upper;
-	int			nupper;
-};
-
-static inline void
-set_bit(uint8 *bits, PointId point)
-{
-	bits[point / 8] |= 1 << point % 8;
-}
-
-static inline bool
-get_bit(const uint8 *bits, PointId point)
-{
-	return (bits[point / 8] >> point % 8) & 1;
-}
+#include "graph/vacuum_internal.h"
 
 static bool
-point_is_dead(PointId point, void *arg)
+point_is_dead(const GraphVacuum *vacuum, PointId point)
+{
+	return point < vacuum->options.npoints && get_bit(vacuum->dead, point);
+}
+
+/*
+ * A dead point may have links to points that were given back before, since
+ * nobody repairs it.  Such a point is not in use, or in use again for
+ * something else.
+ */
+static GraphLinkFate
+judge_link(PointId point, void *arg)
 {
 	const GraphVacuum *vacuum = arg;
 
-	return point < vacuum->options.npoints && get_bit(vacuum->dead, point);
+	if (point_is_dead(vacuum, point))
+		return GRAPH_LINK_DEAD;
+	if (point < vacuum->options.npoints && !get_bit(vacuum->live, point))
+		return GRAPH_LINK_UNKNOWN;
+	return GRAPH_LINK_STAYS;
 }
 
 GraphVacuum *
 graph_vacuum_create(const GraphVacuumOptions *options)
 {
 	GraphVacuum *vacuum = palloc0(sizeof(GraphVacuum));
-	uint64		bytes = (uint64) options->npoints / 8 + 1;
 	int			batch = options->max_batch;
 
 	vacuum->options = *options;
 	vacuum->repair.links = options->graph;
 	vacuum->repair.distances = options->distances;
 	vacuum->repair.select = options->select;
-	vacuum->repair.is_dead = point_is_dead;
-	vacuum->repair.is_dead_arg = vacuum;
-	vacuum->live = graph_array_alloc0(bytes, 1);
-	vacuum->dead = graph_array_alloc0(bytes, 1);
-	vacuum->old_dead = graph_array_alloc0(bytes, 1);
-	vacuum->linked = graph_array_alloc0(bytes, 1);
+	vacuum->repair.judge = judge_link;
+	vacuum->repair.judge_arg = vacuum;
+	vacuum->live = point_bits_create(options->npoints);
+	vacuum->dead = point_bits_create(options->npoints);
+	vacuum->old_dead = point_bits_create(options->npoints);
 	vacuum->highest.point = InvalidPointId;
 	vacuum->changes = graph_array_alloc(batch, options->writer->change_size);
 	vacuum->left = graph_array_alloc(batch, sizeof(PointId));
@@ -97,10 +67,10 @@ graph_vacuum_create(const GraphVacuumOptions *options)
 void
 graph_vacuum_free(GraphVacuum *vacuum)
 {
+	vacuum_close_walk(vacuum);
 	pfree(vacuum->live);
 	pfree(vacuum->dead);
 	pfree(vacuum->old_dead);
-	pfree(vacuum->linked);
 	pfree(vacuum->changes);
 	pfree(vacuum->left);
 	pfree(vacuum->upper);
@@ -150,8 +120,7 @@ graph_vacuum_new_entry(const GraphVacuum *vacuum, PointId entry)
 {
 	GraphEntry	none = {InvalidPointId, 0};
 
-	return PointIdIsValid(entry) &&
-		point_is_dead(entry, unconstify(GraphVacuum *, vacuum)) ?
+	return PointIdIsValid(entry) && point_is_dead(vacuum, entry) ?
 		vacuum->highest : none;
 }
 
@@ -159,16 +128,6 @@ graph_vacuum_new_entry(const GraphVacuum *vacuum, PointId entry)
  * Links to dead points
  *-------------------------------------------------------------------------
  */
-static void
-note_links(GraphVacuum *vacuum, const PointId *links, int n)
-{
-	for (int i = 0; i < n; i++)
-	{
-		if (links[i] < vacuum->options.npoints)
-			set_bit(vacuum->linked, links[i]);
-	}
-}
-
 /* Makes the list that was read a new one; false when it is to stay. */
 static bool
 repair_list(GraphVacuum *vacuum, GraphLinkChange *change)
@@ -191,7 +150,6 @@ plan_repair(GraphVacuum *vacuum, PointId point, bool first_time,
 			GraphLinkChange *change)
 {
 	GraphWriter *writer = vacuum->options.writer;
-	bool		repaired;
 
 	if (!writer->read_links(writer, point, 0, change))
 		return false;
@@ -200,9 +158,7 @@ plan_repair(GraphVacuum *vacuum, PointId point, bool first_time,
 		vacuum->upper[vacuum->nupper].point = point;
 		vacuum->upper[vacuum->nupper++].level = change->top;
 	}
-	repaired = repair_list(vacuum, change);
-	note_links(vacuum, change->links, change->nlinks);
-	return repaired;
+	return repair_list(vacuum, change);
 }
 
 /* Level 0 of those points of a batch that are left, in one step if it goes */
@@ -236,14 +192,13 @@ repair_upper(GraphVacuum *vacuum, PointId point, GraphLevel level)
 	GraphWriter *writer = vacuum->options.writer;
 	GraphLinkChange *change = vacuum->changes;
 
-	for (int attempt = 0; attempt < MAX_REPAIR_ATTEMPTS; attempt++)
+	while (writer->read_links(writer, point, level, change) &&
+		   repair_list(vacuum, change))
 	{
-		if (!writer->read_links(writer, point, level, change) ||
-			!repair_list(vacuum, change))
-			return;
 		writer->write_links(writer, change, 1);
 		if (change->done)
-			return;
+			break;
+		vacuum_delay(vacuum);
 	}
 }
 
@@ -260,75 +215,15 @@ graph_vacuum_repair(GraphVacuum *vacuum, PointId first, int n)
 	}
 	vacuum->nupper = 0;
 	nleft = try_repair(vacuum, nleft, true);
-	for (int i = 1; i < MAX_REPAIR_ATTEMPTS && nleft > 0; i++)
+	while (nleft > 0)
+	{
+		vacuum_delay(vacuum);
 		nleft = try_repair(vacuum, nleft, false);
+	}
 	for (int i = 0; i < vacuum->nupper; i++)
 	{
 		for (int level = 1; level <= vacuum->upper[i].level; level++)
 			repair_upper(vacuum, vacuum->upper[i].point, (GraphLevel) level);
-	}
-}
-
-/*-------------------------------------------------------------------------
- * Points that nothing links to
- *-------------------------------------------------------------------------
- */
-
-/*
- * Gives a point a link from a neighbour that has room for one; false when it
- * has not, or is going.
- */
-static bool
-attach_to(GraphVacuum *vacuum, PointId point, PointId neighbour)
-{
-	GraphWriter *writer = vacuum->options.writer;
-	GraphLinkChange *change = vacuum->changes;
-	int			max = GraphMaxLinks(vacuum->options.m, 0);
-
-	for (int attempt = 0; attempt < MAX_REPAIR_ATTEMPTS; attempt++)
-	{
-		if (!writer->read_links(writer, neighbour, 0, change))
-			return false;
-		for (int i = 0; i < change->nlinks; i++)
-		{
-			if (change->links[i] == point)
-				return true;
-		}
-		if (change->nlinks >= max)
-			return false;
-		change->links[change->nlinks++] = point;
-		writer->write_links(writer, change, 1);
-		if (change->done)
-			return true;
-	}
-	return false;
-}
-
-/*
- * A point to which only dead points had links would be lost.  It gets one
- * from one of those that it has links to itself.
- */
-void
-graph_vacuum_attach(GraphVacuum *vacuum, PointId first, int n,
-					PointId entry)
-{
-	GraphStore *graph = vacuum->options.graph;
-
-	for (PointId point = first; point < first + n; point++)
-	{
-		PointId		links[GRAPH_MAX_LINKS];
-		bool		live = true;
-		int			nlinks;
-
-		if (point == entry || !get_bit(vacuum->live, point) ||
-			get_bit(vacuum->linked, point))
-			continue;
-		nlinks = graph->get_links(graph, point, 0, links, &live);
-		for (int i = 0; live && i < nlinks; i++)
-		{
-			if (attach_to(vacuum, point, links[i]))
-				break;
-		}
 	}
 }
 

@@ -21,13 +21,21 @@ typedef struct GraphVacuum GraphVacuum;
 
 typedef struct GraphVacuumOptions
 {
-	GraphStore *graph;			/* get_links */
+	GraphStore *graph;			/* get_links, score */
 	GraphStore *distances;		/* score_between */
 	GraphWriter *writer;
 	int			m;
+	int			ef;				/* of searches for near points */
 	GraphSelectOptions select;
 	PointId		npoints;		/* what comes after is alive */
 	int			max_batch;		/* points that are repaired together */
+
+	/* Makes a point the current query of graph. */
+	void		(*set_query) (void *arg, PointId point);
+
+	/* Called often, for whoever has to wait sometimes; may be NULL */
+	void		(*delay) (void *arg);
+	void	   *arg;
 } GraphVacuumOptions;
 
 /* What the first pass saw of a point */
@@ -60,11 +68,10 @@ extern GraphEntry graph_vacuum_new_entry(const GraphVacuum *vacuum,
 extern void graph_vacuum_repair(GraphVacuum *vacuum, PointId first, int n);
 
 /*
- * After the repair of all points: gives those of n points from first on to
- * which no link is left a link from one of their own neighbours.
+ * After the repair of all points: gives those live points that cannot be
+ * reached any more a link from near points that can.
  */
-extern void graph_vacuum_attach(GraphVacuum *vacuum, PointId first, int n,
-								PointId entry);
+extern void graph_vacuum_connect(GraphVacuum *vacuum);
 
 /*
  * Those of n points from first on that were dead before; points has room for

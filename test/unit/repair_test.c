@@ -55,10 +55,10 @@ plane_score_between(GraphStore *store, PointId from, const PointId *points,
 		distances[i] = distance(from, points[i]);
 }
 
-static bool
-plane_is_dead(PointId point, void *arg)
+static GraphLinkFate
+plane_judge(PointId point, void *arg)
 {
-	return plane.dead[point];
+	return plane.dead[point] ? GRAPH_LINK_DEAD : GRAPH_LINK_STAYS;
 }
 
 static bool
@@ -182,7 +182,7 @@ test_plane(int npoints, int max_links, double dead_share, bool heuristic)
 		.links = &plane.store,
 		.distances = &plane.store,
 		.select = {.heuristic = heuristic,.keep_pruned = true},
-		.is_dead = plane_is_dead
+		.judge = plane_judge
 	};
 	const char *what = NULL;
 
@@ -211,7 +211,7 @@ test_nearest(void)
 	GraphRepair repair = {
 		.links = &plane.store,
 		.distances = &plane.store,
-		.is_dead = plane_is_dead
+		.judge = plane_judge
 	};
 	PointId		links[GRAPH_MAX_LINKS] = {1, 2};
 	int			n;
