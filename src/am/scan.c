@@ -588,6 +588,10 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 		prepare_search(so);
 	}
 	found = next_row(so);
+
+	/* vacuum, and replay on a standby, must not wait for a cursor's pin */
+	if (so->rows != NULL)
+		hnsw_heap_rows_reset(so->rows);
 	hnsw_scan_stats_pause(&so->store.reader, graph_search_stats(so->search), found);
 	MemoryContextSwitchTo(old);
 	return found;
