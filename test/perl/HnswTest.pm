@@ -22,10 +22,11 @@ use Time::HiRes qw(sleep);
 our @EXPORT = qw(
   new_node prepare load_vectors load_wide
   $slow_to_load $slow_to_build $slow_to_write
-  recall nearest_by_index nearest_exactly answers index_used ordered
-  check_index check_log index_exists database_files
+  recall recall_now answers index_used ordered
+  check_index check_all_rows check_log index_exists database_files
   start_sql finish_sql freeze_build release_build
   start_session ask try_to_ask finish_session
+  start_pgbench pgbench_script
   kill_server start_after_kill
 );
 
@@ -78,6 +79,36 @@ CREATE FUNCTION nearest_exactly(name text, operator text, k int, queries int,
 RETURNS SETOF record LANGUAGE sql STABLE
 SET enable_indexscan = off
 AS 'SELECT * FROM nearest(name, operator, k, queries)';
+
+-- An error unless the first queries get k rows each, in the order of their
+-- distance
+CREATE FUNCTION try(name text, k int) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+	answer	record;
+BEGIN
+	FOR answer IN SELECT * FROM nearest_by_index(name, '<->', k, 5) LOOP
+		IF cardinality(answer.ids) <> k OR NOT ascends(answer.distances) THEN
+			RAISE EXCEPTION 'wrong answer to query %: %', answer.query, answer;
+		END IF;
+	END LOOP;
+END $$;
+
+-- How many rows an index scan without end leaves out, and gives twice
+CREATE FUNCTION scan_all(name text, OUT missing bigint, OUT twice bigint)
+LANGUAGE plpgsql STABLE
+SET enable_seqscan = off
+SET hnsw.iterative_scan = relaxed_order
+SET hnsw.max_scan_tuples = 1000000
+AS $$
+BEGIN
+	EXECUTE format('SELECT (SELECT count(*) FROM %I) - count(*),
+						   count(*) - count(DISTINCT ctid)
+					FROM (SELECT ctid FROM %1$I
+						  ORDER BY v <-> (SELECT v FROM %I LIMIT 1)) r',
+				   name, name || '_query')
+		INTO missing, twice;
+END $$;
 
 -- Share of the true neighbours among those found.  A row that is as near as
 -- the last of them counts, too.
@@ -247,6 +278,29 @@ sub ordered
 		 FROM nearest_by_index('$name', '$operator', $k, 20)") eq 't';
 }
 
+# Recall@10 of the first 100 queries, against the rows as they are now
+sub recall_now
+{
+	my ($node, $name) = @_;
+
+	return $node->safe_psql('postgres',
+		"SELECT avg(recall_by_distance(n.distances, e.distances))
+		 FROM nearest_by_index('$name', '<->', 10, 100) n
+		 JOIN nearest_exactly('$name', '<->', 10, 100) e USING (query)");
+}
+
+# The index of a table, NAME_hnsw, is sound, and a scan gives all rows.
+sub check_all_rows
+{
+	my ($node, $name, $text) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	check_index($node, "${name}_hnsw", "$text: $name passes the check");
+	is($node->safe_psql('postgres', "SELECT * FROM scan_all('$name')"),
+		'0|0', "$text: a scan of $name gives all rows");
+	return;
+}
+
 sub check_index
 {
 	my ($node, $index, $text) = @_;
@@ -319,6 +373,34 @@ sub finish_sql
 
 	$session->{run}->finish;
 	return ($session->{run}->result(0), $session->{out}, $session->{error});
+}
+
+# start_pgbench(NODE, OPTIONS...): a load that nobody waits for
+sub start_pgbench
+{
+	my ($node, @options) = @_;
+	my $load = { out => '', error => '' };
+
+	$load->{run} = IPC::Run::start(
+		[
+			$node->installed_command('pgbench'), '-n', @options,
+			$node->connstr('postgres')
+		],
+		'<', \undef,
+		'>', \$load->{out},
+		'2>', \$load->{error},
+		IPC::Run::timeout(10 * $patience));
+	return $load;
+}
+
+# A file with a script of pgbench
+sub pgbench_script
+{
+	my ($node, $name, $script) = @_;
+	my $path = $node->basedir . "/$name.sql";
+
+	append_to_file($path, $script);
+	return $path;
 }
 
 # start_session(NODE): a session that stays open between statements
@@ -400,7 +482,7 @@ sub freeze_build
 			kill 'CONT', $pid;
 		}
 		finish_sql($build);
-		my ($index) = $create =~ /INDEX (\w+)/;
+		my ($index) = $create =~ /INDEX (?:CONCURRENTLY )?(\w+)/;
 		$node->safe_psql('postgres', "DROP INDEX IF EXISTS $index");
 	}
 	die "no build was ever seen in phase \"$phase\"";

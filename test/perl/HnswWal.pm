@@ -10,7 +10,7 @@ use warnings;
 use Exporter 'import';
 use PostgreSQL::Test::Utils;
 
-our @EXPORT_OK = qw(wal_records feed_wal lsn_as_text);
+our @EXPORT_OK = qw(last_checkpoint wal_records feed_wal lsn_as_text);
 
 # Segments of the test's servers, initdb --wal-segsize=1
 my $segment_size = 1024 * 1024;
@@ -38,6 +38,16 @@ sub segment_name
 	my $segment = int($lsn / $segment_size);
 
 	return sprintf('%08X%08X%08X', 1, $segment / $per_id, $segment % $per_id);
+}
+
+# The LSN, as text, of the checkpoint with which a server has ended
+sub last_checkpoint
+{
+	my ($node) = @_;
+	my ($out) = run_command(
+		[ $node->installed_command('pg_controldata'), $node->data_dir ]);
+
+	return $out =~ /^Latest checkpoint location: +(\S+)$/m ? $1 : die $out;
 }
 
 # wal_records(NODE, FROM, TO): the records between two LSNs, as text, each with

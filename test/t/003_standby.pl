@@ -9,7 +9,6 @@ use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
 use HnswTest;
-use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -78,41 +77,20 @@ same_on_both('after VACUUM');
 # Scans on the standby while the primary deletes and vacuums.  A scan sees the
 # rows of its snapshot in order, and all that it asks for, whatever happens
 # meanwhile.
-$primary->safe_psql('postgres', <<'SQL');
-CREATE FUNCTION try(name text, k int) RETURNS void
-LANGUAGE plpgsql AS $$
-DECLARE
-	answer	record;
-BEGIN
-	FOR answer IN SELECT * FROM nearest_by_index(name, '<->', k, 5) LOOP
-		IF cardinality(answer.ids) <> k OR NOT ascends(answer.distances) THEN
-			RAISE EXCEPTION 'wrong answer to query %: %', answer.query, answer;
-		END IF;
-	END LOOP;
-END $$;
-SQL
-catch_up();
-
-my $script = $standby->basedir . '/try.sql';
+my $script = pgbench_script($standby, 'try',
+	"SELECT try('hog', 50), try('sift', 50);\n");
 my $round = 0;
 
-append_to_file($script, "SELECT try('hog', 50), try('sift', 50);\n");
 for my $feedback ('off', 'on')
 {
-	my ($out, $error) = ('', '');
 	my $end = time + $seconds;
 
 	$standby->append_conf('postgresql.conf',
 		"hot_standby_feedback = $feedback\n");
 	$standby->reload;
 
-	my $bench = IPC::Run::start(
-		[
-			$standby->installed_command('pgbench'), '-n', '-c', '2', '-T',
-			$seconds, '-f', $script, $standby->connstr('postgres')
-		],
-		'<', \undef, '>', \$out, '2>', \$error,
-		IPC::Run::timeout(10 * $seconds + 60));
+	my $bench =
+	  start_pgbench($standby, '-c', 2, '-T', $seconds, '-f', $script);
 	for (1 .. 90)
 	{
 		$round++;
@@ -120,12 +98,12 @@ for my $feedback ('off', 'on')
 			"DELETE FROM hog WHERE id % 200 = $round;
 			 DELETE FROM sift WHERE id % 200 = $round");
 		$primary->safe_psql('postgres', 'VACUUM hog; VACUUM sift');
-		$bench->pump_nb;
+		$bench->{run}->pump_nb;
 		last if time >= $end;
 		sleep($seconds / 100);
 	}
-	$bench->finish;
-	is($bench->result(0) . ": $error", '0: ',
+	my ($status, $out, $error) = finish_sql($bench);
+	is("$status: $error", '0: ',
 		"feedback $feedback: scans during rounds of DELETE and VACUUM");
 	note "round $round\n$out";
 	same_on_both("feedback $feedback, after these rounds");
