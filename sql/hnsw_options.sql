@@ -200,9 +200,21 @@ INSERT INTO items SELECT array_agg(hashint4(i * 128 + j)::float8 / 1e9)::vector 
 SET maintenance_work_mem = '1MB';
 \set VERBOSITY terse
 CREATE INDEX items_v ON items USING hnsw (v vector_l2_ops);
-\echo :LAST_ERROR_SQLSTATE
+SELECT hnsw_index_check('items_v', true);
+DROP INDEX items_v;
 \set VERBOSITY default
 RESET maintenance_work_mem;
 CREATE INDEX items_v ON items USING hnsw (v vector_l2_ops);
 SELECT hnsw_index_check('items_v');
+DROP TABLE items;
+
+-- far more
+CREATE TABLE items (v vector(8));
+INSERT INTO items SELECT array_agg(hashint4(i * 8 + j)::float8 / 1e9)::vector FROM generate_series(1, 30000) i, generate_series(1, 8) j GROUP BY i;
+SET maintenance_work_mem = '1MB';
+\set VERBOSITY terse
+CREATE INDEX items_v ON items USING hnsw (v vector_l2_ops);
+\echo :LAST_ERROR_SQLSTATE
+\set VERBOSITY default
+RESET maintenance_work_mem;
 DROP TABLE items;

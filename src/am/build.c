@@ -11,7 +11,8 @@
  *
  * Loading and the graph are the work of a team (build_team.c), if there are
  * workers.  The table's vectors are read once (but for the sample) and not
- * kept.  What is kept must fit into maintenance_work_mem.
+ * kept.  When what is kept does not fit into maintenance_work_mem, the graph
+ * is built in parts (build_parts.c).
  *
  * src/am/build.c
  *
@@ -23,7 +24,8 @@
 #include <math.h>
 
 #include "access/tableam.h"
-#include "am/build_team.h"
+#include "am/build_parts.h"
+#include "am/build_repeated.h"
 #include "am/build_write.h"
 #include "am/hnsw.h"
 #include "am/options.h"
@@ -56,9 +58,7 @@ typedef struct BuildState
 	const HnswOpclass *opclass;
 	HnswOptions options;
 	HnswMetaPageData meta;
-	Quantizer  *quantizer;
 	MemoryContext context;		/* of all that is kept */
-	BuildTeam  *team;			/* NULL: nobody helps */
 
 	/* sample */
 	MemoryContext row_context;	/* reset for each row */
@@ -70,12 +70,8 @@ typedef struct BuildState
 	/* load */
 	LoadTotals	totals;
 
-	/* points and graph, in one piece of memory */
-	dsm_segment *segment;		/* NULL: it is this process's own */
-	char	   *memory;
-	Size		graph_offset;
-	BuildPoints *points;
-	GraphBuild *graph;
+	/* points and graph */
+	GraphWork	work;
 } BuildState;
 
 char *
@@ -294,27 +290,27 @@ load_rows(BuildState *state)
 		.heap = state->heap,
 		.index = state->index,
 		.index_info = state->index_info,
-		.quantizer = state->quantizer,
+		.quantizer = state->work.quantizer,
 		.reports = true
 	};
 
 	start_phase(HNSW_PHASE_LOAD, 0);
-	state->team = build_team_start(state->heap, state->index,
+	state->work.team = build_team_start(state->heap, state->index,
 								   state->index_info, &state->meta,
 								   state->centroid);
-	if (state->team != NULL)
+	if (state->work.team != NULL)
 	{
-		build_team_load(state->team, &load, &state->totals);
-		return build_team_reader(state->team, state->quantizer);
+		build_team_load(state->work.team, &load, &state->totals);
+		return build_team_reader(state->work.team, state->work.quantizer);
 	}
 
 	pg_atomic_init_u64(&nloaded, 0);
 	load.nloaded = &nloaded;
-	load.writer = row_writer_create(state->quantizer, NULL, 0);
+	load.writer = row_writer_create(state->work.quantizer, NULL, 0);
 	state->totals.heap_rows = build_load(&load);
 	state->totals.rows = *row_writer_totals(load.writer);
 	state->totals.max_norm_sq = load.max_norm_sq;
-	return row_reader_create(state->quantizer, load.writer, NULL, 0);
+	return row_reader_create(state->work.quantizer, load.writer, NULL, 0);
 }
 
 /*-------------------------------------------------------------------------
@@ -335,34 +331,74 @@ graph_options(const HnswMetaPageData *meta, GraphBuildOptions *options)
 	options->seed = meta->seed;
 }
 
-static void
-report_too_large(BuildState *state, Size needed)
-{
-	int64		needed_kb = (int64) (needed / 1024 + 1);
-
-	ereport(ERROR,
-			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-			 errmsg("hnsw index \"%s\" does not fit into maintenance_work_mem while it is built",
-					RelationGetRelationName(state->index)),
-			 errdetail("%llu rows need %lld kB, maintenance_work_mem is %d kB.",
-					   (unsigned long long) state->totals.rows.nrows,
-					   (long long) needed_kb, maintenance_work_mem),
-			 errhint("Set maintenance_work_mem to at least %lld MB.",
-					 (long long) (needed_kb + 1023) / 1024)));
-}
-
 /*
- * Gets the memory of the whole build, which workers can share if there is
- * enough of that kind.  While rows are added the memory of the graph serves
- * to find equal vectors.
+ * What to say when not everything fits; needed is what it would take.
  */
 static void
-get_memory(BuildState *state)
+report_memory(BuildState *state, Size needed, int nparts)
 {
+	const char *name = RelationGetRelationName(state->index);
+	unsigned long long nrows = state->totals.rows.nrows;
+	int64		needed_kb = (int64) (needed / 1024 + 1);
+	long long	needed_mb = (needed_kb + 1023) / 1024;
+
+	if (nparts == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("maintenance_work_mem is too small to build hnsw index \"%s\"",
+						name),
+				 errdetail("%llu rows need %lld kB, maintenance_work_mem is %d kB.",
+						   nrows, (long long) needed_kb,
+						   maintenance_work_mem),
+				 errhint("Set maintenance_work_mem to %lld MB, or to at least %lld MB to build in parts.",
+						 needed_mb, (needed_mb + 9) / 10)));
+	ereport(NOTICE,
+			(errmsg("hnsw index \"%s\" was built in %d parts", name, nparts),
+			 errdetail("%llu rows need %lld kB at once, maintenance_work_mem is %d kB.",
+					   nrows, (long long) needed_kb, maintenance_work_mem),
+			 errhint("With maintenance_work_mem of at least %lld MB the build is faster.",
+					 needed_mb)));
+}
+
+/* All at once, as it fits. */
+static BuildSource *
+build_at_once(BuildState *state, RowReader *reader, const RowTotals *distinct,
+			  Size size)
+{
+	GraphWork  *work = &state->work;
+	const BuildRow *row;
+	PointId		npoints;
+	uint32		attached;
+
+	graph_work_get_memory(work, size);
+	graph_work_begin(work, distinct);
+	row_reader_rewind(reader);
+	while ((row = row_reader_next(reader)) != NULL)
+		graph_work_add(work, row);
+	graph_work_expect(work, build_points_count(work->points));
+	attached = graph_work_build(work);
+	ereport(DEBUG1,
+			(errmsg_internal("hnsw index \"%s\": %u points, %u attached to be reachable",
+							 RelationGetRelationName(state->index),
+							 build_points_count(work->points), attached)));
+
+	npoints = build_points_count(work->points);
+	start_phase(HNSW_PHASE_ORDER, npoints);
+	return build_source_memory(work->points, work->graph,
+							   graph_locality_order(work->graph, npoints));
+}
+
+static BuildSource *
+build_graph(BuildState *state, RowReader *reader)
+{
+	GraphWork  *work = &state->work;
 	const RowTotals *rows = &state->totals.rows;
-	GraphBuildOptions options;
-	Size		graph_size;
+	Size		limit = (Size) maintenance_work_mem * 1024;
+	RowTotals	distinct;
+	uint8	   *repeated;
 	Size		size;
+	Size		needed;
+	BuildSource *source;
 
 	if (rows->nrows >= InvalidPointId)
 		ereport(ERROR,
@@ -370,89 +406,19 @@ get_memory(BuildState *state)
 				 errmsg("hnsw index \"%s\" cannot have more than %u rows",
 						RelationGetRelationName(state->index),
 						InvalidPointId - 1)));
-	graph_options(&state->meta, &options);
-	graph_size = graph_build_size(&options, (PointId) rows->nrows);
-	state->graph_offset = build_points_size(state->quantizer, rows);
-	size = add_size(state->graph_offset,
-					Max(graph_size, build_points_scratch_size(rows)));
-	if (add_size(size, graph_locality_order_size((PointId) rows->nrows)) >
-		(Size) maintenance_work_mem * 1024)
-		report_too_large(state, add_size(size, graph_locality_order_size((PointId) rows->nrows)));
+	graph_options(&state->meta, &work->options);
+	start_phase(HNSW_PHASE_GRAPH, rows->nrows);
+	repeated = find_repeated(work->quantizer, reader, rows, limit, &distinct);
+	size = graph_work_size(work->quantizer, &work->options, &distinct);
+	needed = add_size(size,
+					  graph_locality_order_size((PointId) distinct.nrows));
+	if (needed <= limit)
+		return build_at_once(state, reader, &distinct, size);
 
-	if (state->team != NULL)
-		state->segment = build_team_memory(state->team, size);
-	if (state->segment != NULL)
-		state->memory = dsm_segment_address(state->segment);
-	else
-		state->memory = (char *)
-			TYPEALIGN(PG_CACHE_LINE_SIZE,
-					  MemoryContextAllocHuge(state->context,
-											 size + PG_CACHE_LINE_SIZE));
-}
-
-static void
-make_points(BuildState *state, RowReader *reader)
-{
-	const BuildRow *row;
-
-	state->points = build_points_create(state->quantizer, state->memory,
-										&state->totals.rows, 0);
-	build_points_begin(state->points, state->memory + state->graph_offset);
-	while ((row = row_reader_next(reader)) != NULL)
-	{
-		CHECK_FOR_INTERRUPTS();
-		build_points_add(state->points, row);
-	}
-	build_points_end(state->points);
-}
-
-static void
-build_graph(BuildState *state)
-{
-	PointId		npoints = build_points_count(state->points);
-	char	   *memory = state->memory + state->graph_offset;
-	GraphBuildOptions options;
-	uint32		attached;
-
-	start_phase(HNSW_PHASE_GRAPH, npoints);
-	graph_options(&state->meta, &options);
-	graph_build_init(memory, &options, npoints);
-	state->graph = graph_build_attach(memory,
-									  build_points_store(state->points),
-									  build_points_set_query);
-	if (state->segment != NULL)
-	{
-		TeamGraph	graph = {
-			.memory = state->segment,
-			.points = state->points,
-			.room = state->totals.rows,
-			.graph = state->graph,
-			.graph_offset = state->graph_offset,
-			.max_norm_sq = state->quantizer->max_norm_sq
-		};
-
-		build_team_build(state->team, &graph);
-	}
-	else
-		build_graph_alone(state->graph);
-	attached = graph_build_connect(state->graph);
-	ereport(DEBUG1,
-			(errmsg_internal("hnsw index \"%s\": %u points, %u attached to be reachable",
-							 RelationGetRelationName(state->index), npoints,
-							 attached)));
-}
-
-static void
-write_index(BuildState *state)
-{
-	PointId		npoints = build_points_count(state->points);
-	PointId    *new_ids;
-
-	start_phase(HNSW_PHASE_ORDER, npoints);
-	new_ids = graph_locality_order(state->graph, npoints);
-	start_phase(HNSW_PHASE_WRITE, 0);
-	hnsw_write_index(state->index, MAIN_FORKNUM, &state->meta,
-					 state->centroid, state->points, state->graph, new_ids);
+	source = build_in_parts(work, reader, rows, repeated, &distinct, limit);
+	report_memory(state, needed,
+				  source == NULL ? 0 : build_source_nparts(source));
+	return source;
 }
 
 IndexBuildResult *
@@ -461,6 +427,7 @@ hnsw_build(Relation heap, Relation index, IndexInfo *index_info)
 	IndexBuildResult *result = palloc(sizeof(IndexBuildResult));
 	BuildState	state = {0};
 	RowReader  *reader;
+	BuildSource *source;
 	MemoryContext old;
 
 	if (RelationGetNumberOfBlocks(index) != 0)
@@ -482,22 +449,22 @@ hnsw_build(Relation heap, Relation index, IndexInfo *index_info)
 
 	old = MemoryContextSwitchTo(state.context);
 	sample_centroid(&state);
-	state.quantizer = hnsw_meta_quantizer(&state.meta, state.centroid);
+	state.work.quantizer = hnsw_meta_quantizer(&state.meta, state.centroid);
 	reader = load_rows(&state);
 	if (state.meta.metric == HNSW_METRIC_IP)
 		state.meta.max_norm_sq = Min(state.totals.max_norm_sq, FLT_MAX);
-	state.quantizer->max_norm_sq = state.meta.max_norm_sq;
-	get_memory(&state);
-	make_points(&state, reader);
+	state.work.quantizer->max_norm_sq = state.meta.max_norm_sq;
+	source = build_graph(&state, reader);
 	row_reader_free(reader);
-	build_graph(&state);
-	if (state.team != NULL)
-		build_team_end(state.team);
-	write_index(&state);
+	if (state.work.team != NULL)
+		build_team_end(state.work.team);
+	start_phase(HNSW_PHASE_WRITE, 0);
+	hnsw_write_index(index, MAIN_FORKNUM, &state.meta, state.centroid, source);
 	result->heap_tuples = state.totals.heap_rows;
-	result->index_tuples = build_points_rows(state.points);
-	if (state.segment != NULL)
-		dsm_detach(state.segment);
+	result->index_tuples = source->npoints + source->nduplicates;
+	if (source->close != NULL)
+		source->close(source);
+	graph_work_free_memory(&state.work);
 	MemoryContextSwitchTo(old);
 
 	MemoryContextDelete(state.context);
@@ -515,5 +482,5 @@ hnsw_build_empty(Relation index)
 
 	hnsw_get_options(index, &options);
 	init_meta(&meta, index, opclass, &options);
-	hnsw_write_index(index, INIT_FORKNUM, &meta, NULL, NULL, NULL, NULL);
+	hnsw_write_index(index, INIT_FORKNUM, &meta, NULL, NULL);
 }

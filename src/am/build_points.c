@@ -109,12 +109,9 @@ score(BuildPoints *points, const QuantizedQuery *query, const PointId *ids,
 }
 
 static void
-as_query(BuildPoints *points, PointId point, QuantizedQuery *query)
+as_query(const Quantizer *quantizer, const uint8 *code, const float *factors,
+		 QuantizedQuery *query)
 {
-	const Quantizer *quantizer = points->quantizer;
-	const uint8 *code = point_code(points, point);
-	const float *factors = point_factors(points, point);
-
 	quantizer_point_as_query(quantizer, code, factors,
 							 quantizer->refine_size > 0 ?
 							 code + quantizer->code_size : NULL,
@@ -136,7 +133,8 @@ points_score_between(GraphStore *store, PointId from, const PointId *ids,
 	BuildPoints *points = store_points(store);
 
 	if (from != points->from_point)
-		as_query(points, from, points->from);
+		as_query(points->quantizer, point_code(points, from),
+				 point_factors(points, from), points->from);
 	points->from_point = from;
 	score(points, points->from, ids, n, distances);
 }
@@ -146,7 +144,15 @@ build_points_set_query(GraphStore *store, PointId point)
 {
 	BuildPoints *points = store_points(store);
 
-	as_query(points, point, points->query);
+	as_query(points->quantizer, point_code(points, point),
+			 point_factors(points, point), points->query);
+}
+
+void
+build_points_set_row(BuildPoints *points, const BuildRow *row)
+{
+	as_query(points->quantizer, build_row_code(points->quantizer, row),
+			 build_row_factors(row), points->query);
 }
 
 GraphStore *
@@ -313,7 +319,8 @@ build_points_add(BuildPoints *points, const BuildRow *row)
 		slot = (slot + 1) & seen->mask;
 	}
 
-	Assert(point < points->room.nrows);
+	if (point >= points->room.nrows)
+		elog(ERROR, "hnsw index build has more vectors than it had counted");
 	seen->slots[slot] = point;
 	seen->hashes[point] = row->hash;
 	if (points->code_offsets != NULL)
@@ -327,25 +334,10 @@ build_points_add(BuildPoints *points, const BuildRow *row)
 	points->npoints++;
 }
 
-static int
-compare_duplicates(const void *a, const void *b)
-{
-	const DuplicateRow *da = a;
-	const DuplicateRow *db = b;
-
-	if (da->point != db->point)
-		return da->point < db->point ? -1 : 1;
-	return ItemPointerCompare(unconstify(ItemPointerData *, &da->tid),
-							  unconstify(ItemPointerData *, &db->tid));
-}
-
 void
 build_points_end(BuildPoints *points)
 {
 	memset(&points->seen, 0, sizeof(SeenVectors));
-	if (points->nduplicates > 1)
-		qsort(points->duplicates, points->nduplicates, sizeof(DuplicateRow),
-			  compare_duplicates);
 }
 
 /*-------------------------------------------------------------------------
@@ -394,7 +386,7 @@ build_points_tid(const BuildPoints *points, PointId point)
 	return points->tids[point];
 }
 
-const DuplicateRow *
+DuplicateRow *
 build_points_duplicates(const BuildPoints *points, uint64 *count)
 {
 	*count = points->nduplicates;

@@ -28,8 +28,8 @@ typedef struct DuplicateRow
 typedef struct BuildPoints BuildPoints;
 
 /*
- * Bytes that the points of so many rows take at most, and bytes needed beside
- * them only as long as rows are added.
+ * Bytes that the points of so many rows of different vectors take, and bytes
+ * needed beside them only as long as rows are added.
  */
 extern Size build_points_size(const Quantizer *quantizer,
 							  const RowTotals *rows);
@@ -65,12 +65,15 @@ extern const float *build_points_refine_factors(const BuildPoints *points,
 extern ItemPointerData build_points_tid(const BuildPoints *points,
 										PointId point);
 
-/* Rows beyond the first of their points, by point; valid after end */
-extern const DuplicateRow *build_points_duplicates(const BuildPoints *points,
-												   uint64 *count);
+/* Rows beyond the first of their points, in the order they came in */
+extern DuplicateRow *build_points_duplicates(const BuildPoints *points,
+											 uint64 *count);
 
 /* The points as a graph builder wants them */
 extern GraphStore *build_points_store(BuildPoints *points);
 extern void build_points_set_query(GraphStore *store, PointId point);
+
+/* Makes a row, which need not be a point, the current query. */
+extern void build_points_set_row(BuildPoints *points, const BuildRow *row);
 
 #endif							/* HNSW_BUILD_POINTS_H */

@@ -73,6 +73,20 @@ row_writer_create(Quantizer *quantizer, SharedFileSet *files, int number)
 	return writer;
 }
 
+static void
+write_row(RowWriter *writer)
+{
+	const Quantizer *quantizer = writer->quantizer;
+	BuildRow   *row = writer->row;
+
+	row->code_size = quantizer_code_size(quantizer,
+										 build_row_code(quantizer, row)) +
+		quantizer->refine_size;
+	BufFileWrite(writer->file, row, build_row_size(quantizer, row->code_size));
+	writer->totals.nrows++;
+	writer->totals.code_bytes += row->code_size;
+}
+
 void
 row_writer_add(RowWriter *writer, const HnswVector *vector, uint64 hash,
 			   ItemPointer tid)
@@ -87,11 +101,23 @@ row_writer_add(RowWriter *writer, const HnswVector *vector, uint64 hash,
 					 factors + quantizer->nfactors);
 	row->hash = hash;
 	row->tid = *tid;
-	row->code_size = quantizer_code_size(quantizer, code) +
-		quantizer->refine_size;
-	BufFileWrite(writer->file, row, build_row_size(quantizer, row->code_size));
-	writer->totals.nrows++;
-	writer->totals.code_bytes += row->code_size;
+	write_row(writer);
+}
+
+void
+row_writer_copy(RowWriter *writer, ItemPointerData tid, const uint8 *code,
+				const float *factors)
+{
+	const Quantizer *quantizer = writer->quantizer;
+	BuildRow   *row = writer->row;
+
+	row->hash = 0;
+	row->tid = tid;
+	memcpy(build_row_factors(row), factors,
+		   build_row_nfactors(quantizer) * sizeof(float));
+	memcpy(build_row_code(quantizer, row), code,
+		   quantizer_code_size(quantizer, code) + quantizer->refine_size);
+	write_row(writer);
 }
 
 const RowTotals *
@@ -159,7 +185,8 @@ row_reader_create(Quantizer *quantizer, RowWriter *writer,
 
 		file_name(name, i);
 		source->file = files == NULL ? writer->file :
-			BufFileOpenFileSet(SharedFileSetFiles(files), name, O_RDONLY, false);
+			BufFileOpenFileSet(SharedFileSetFiles(files), name, O_RDONLY,
+							   false);
 		source->row = palloc(max_row_size(quantizer));
 	}
 	row_reader_rewind(reader);

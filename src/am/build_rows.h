@@ -67,6 +67,10 @@ extern RowWriter *row_writer_create(Quantizer *quantizer,
 									SharedFileSet *files, int number);
 extern void row_writer_add(RowWriter *writer, const HnswVector *vector,
 						   uint64 hash, ItemPointer tid);
+
+/* Adds a row that is coded already; code with refinement, and all factors. */
+extern void row_writer_copy(RowWriter *writer, ItemPointerData tid,
+							const uint8 *code, const float *factors);
 extern const RowTotals *row_writer_totals(const RowWriter *writer);
 
 /* Ends the file of a set, so that others can read it. */

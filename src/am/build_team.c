@@ -12,7 +12,9 @@
  *		2 .. graph: as many phases as graph_build_lead waits
  *		...	the leader is alone again, for another graph or the end
  *
- * A worker that comes late finds in TeamRound where the team is.
+ * A worker that comes late finds in TeamRound where the team is.  As long as
+ * it finds there that the graph is not done, the team waits for it once it has
+ * joined, and the graph's memory stays what it is.
  *
  * src/am/build_team.c
  *
@@ -50,6 +52,7 @@
 typedef struct TeamRound
 {
 	bool		finished;		/* no other graph comes */
+	bool		done;			/* this one needs nobody any more */
 	int			first_phase;	/* 0: no graph yet */
 	dsm_handle	memory;
 	RowTotals	room;
@@ -77,14 +80,21 @@ typedef struct TeamShared
 	TeamRound	round;
 } TeamShared;
 
-/* The leader's view */
-struct BuildTeam
+/* Whoever leads shows progress */
+typedef struct TeamLeader
 {
 	GraphTeam	team;			/* must be first */
+	uint64		ndone;			/* points of earlier graphs */
+} TeamLeader;
+
+struct BuildTeam
+{
+	TeamLeader	leader;			/* must be first */
 	ParallelContext *context;
 	TeamShared *shared;
 	ParallelTableScanDesc scan;
 	Snapshot	snapshot;
+	GraphBuild *graph;			/* the one being built */
 };
 
 /* A worker's view */
@@ -169,16 +179,25 @@ try_to_create(void (*create) (void *arg), void *arg)
  *-------------------------------------------------------------------------
  */
 static void
-team_wait(GraphTeam *team)
+team_wait(GraphTeam *graph_team)
 {
-	wait_for_team(((BuildTeam *) team)->shared);
+	BuildTeam  *team = (BuildTeam *) graph_team;
+
+	if (graph_build_is_done(team->graph))
+	{
+		SpinLockAcquire(&team->shared->mutex);
+		team->shared->round.done = true;
+		SpinLockRelease(&team->shared->mutex);
+	}
+	wait_for_team(team->shared);
 }
 
 static void
 report_points(GraphTeam *team, PointId done)
 {
 	CHECK_FOR_INTERRUPTS();
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, done);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
+								 ((TeamLeader *) team)->ndone + done);
 }
 
 static void
@@ -278,8 +297,8 @@ build_team_start(Relation heap, Relation index, IndexInfo *index_info,
 	}
 
 	team = palloc0(sizeof(BuildTeam));
-	team->team.wait = team_wait;
-	team->team.report = report_points;
+	team->leader.team.wait = team_wait;
+	team->leader.team.report = report_points;
 	team->context = context;
 	team->snapshot = snapshot;
 	team->shared = create_shared(context, heap, index, index_info, meta);
@@ -396,7 +415,9 @@ build_team_build(BuildTeam *team, const TeamGraph *graph)
 
 	set_round(shared, &round);
 	wait_for_team(shared);
-	graph_build_lead(graph->graph, &team->team);
+	team->leader.ndone = graph->ndone;
+	team->graph = graph->graph;
+	graph_build_lead(graph->graph, &team->leader.team);
 }
 
 void
@@ -417,11 +438,11 @@ wait_for_nobody(GraphTeam *team)
 }
 
 void
-build_graph_alone(GraphBuild *graph)
+build_graph_alone(GraphBuild *graph, uint64 ndone)
 {
-	GraphTeam	team = {wait_for_nobody, report_points};
+	TeamLeader	leader = {{wait_for_nobody, report_points}, ndone};
 
-	graph_build_lead(graph, &team);
+	graph_build_lead(graph, &leader.team);
 }
 
 /*-------------------------------------------------------------------------
@@ -440,7 +461,7 @@ worker_report(GraphTeam *team, PointId done)
 	CHECK_FOR_INTERRUPTS();
 }
 
-/* Helps with a graph from some phase on; it may be finished and gone. */
+/* Helps with a graph from some phase on. */
 static void
 help_to_build(TeamWorker *worker, const TeamRound *round, int phase)
 {
@@ -450,7 +471,7 @@ help_to_build(TeamWorker *worker, const TeamRound *round, int phase)
 	GraphBuild *graph;
 
 	if (segment == NULL)
-		return;
+		elog(ERROR, "could not map the memory of an hnsw index build");
 	memory = dsm_segment_address(segment);
 	worker->quantizer->max_norm_sq = round->max_norm_sq;
 	points = build_points_create(worker->quantizer, memory, &round->room,
@@ -468,7 +489,6 @@ static void
 help_with_graphs(TeamWorker *worker, int phase)
 {
 	TeamShared *shared = worker->shared;
-	int			last_round = 0; /* its first phase */
 
 	for (;;)
 	{
@@ -479,11 +499,9 @@ help_with_graphs(TeamWorker *worker, int phase)
 		SpinLockRelease(&shared->mutex);
 		if (round.finished)
 			return;
-		if (round.first_phase > last_round && round.first_phase <= phase)
-		{
-			last_round = round.first_phase;
+		if (!round.done && round.first_phase > 0 &&
+			round.first_phase <= phase)
 			help_to_build(worker, &round, phase);
-		}
 		else
 			wait_for_team(shared);
 		phase = BarrierPhase(&shared->barrier);

@@ -57,6 +57,7 @@ typedef struct TeamGraph
 	GraphBuild *graph;
 	Size		graph_offset;	/* of the graph in the memory */
 	float		max_norm_sq;	/* of the quantizer */
+	uint64		ndone;			/* points of earlier graphs, for progress */
 } TeamGraph;
 
 extern void build_team_build(BuildTeam *team, const TeamGraph *graph);
@@ -65,6 +66,6 @@ extern void build_team_build(BuildTeam *team, const TeamGraph *graph);
 extern void build_team_end(BuildTeam *team);
 
 /* Builds a graph alone, and shows progress as the team does. */
-extern void build_graph_alone(GraphBuild *graph);
+extern void build_graph_alone(GraphBuild *graph, uint64 ndone);
 
 #endif							/* HNSW_BUILD_TEAM_H */

@@ -39,10 +39,7 @@ typedef struct IndexWriter
 {
 	BulkWriteState *bulk;
 	HnswMetaPageData *meta;
-	BuildPoints *points;
-	GraphBuild *graph;
-	const PointId *new_ids;		/* by old id */
-	PointId    *old_ids;		/* by new id */
+	BuildSource *source;
 	BlockNumber next_block;
 
 	/* the overflow region, kept back until its size is known */
@@ -102,25 +99,9 @@ write_params(IndexWriter *writer, const float *centroid)
  *-------------------------------------------------------------------------
  */
 
-/* Where codes and factors come from: the navigation codes or the others */
-typedef struct RecordSource
-{
-	HnswRegionId region;
-	const uint8 *(*code) (const BuildPoints *points, PointId point);
-	const float *(*factors) (const BuildPoints *points, PointId point);
-} RecordSource;
-
-static const RecordSource code_source = {
-	HNSW_REGION_CODES, build_points_code, build_points_factors
-};
-
-static const RecordSource refine_source = {
-	HNSW_REGION_REFINE, build_points_refine, build_points_refine_factors
-};
-
 /* A page full of records, or one piece of a record that takes several pages */
 static void
-fill_record_page(IndexWriter *writer, const RecordSource *source,
+fill_record_page(IndexWriter *writer, HnswRegionId region,
 				 const HnswRecordLayout *layout, Page page, uint32 page_no)
 {
 	uint32		piece = page_no % layout->pages_per_record;
@@ -133,20 +114,23 @@ fill_record_page(IndexWriter *writer, const RecordSource *source,
 
 	for (PointId point = first; point < end; point++)
 	{
-		PointId		old = writer->old_ids[point];
 		uint32		i = point - first;
+		bool		refine = region == HNSW_REGION_REFINE;
+		SourcePoint copy;
+
+		writer->source->get_point(writer->source, point, &copy);
 
 		if (piece == 0)
 			memcpy(HnswPageGetBody(page) + i * layout->factors_size,
-				   source->factors(writer->points, old),
+				   refine ? copy.refine_factors : copy.factors,
 				   layout->factors_size);
 		memcpy((char *) page + layout->codes_offset + i * layout->code_size,
-			   source->code(writer->points, old) + offset, length);
+			   (refine ? copy.refine : copy.code) + offset, length);
 	}
 }
 
 static void
-write_records(IndexWriter *writer, const RecordSource *source, int code_size,
+write_records(IndexWriter *writer, HnswRegionId region, int code_size,
 			  int nfactors)
 {
 	HnswRecordLayout layout;
@@ -154,13 +138,13 @@ write_records(IndexWriter *writer, const RecordSource *source, int code_size,
 
 	hnsw_record_layout(&layout, code_size, nfactors);
 	npages = hnsw_record_pages(&layout, writer->meta->npoints);
-	start_region(writer, source->region, npages);
+	start_region(writer, region, npages);
 	for (uint32 i = 0; i < npages; i++)
 	{
 		BulkWriteBuffer buffer = smgr_bulk_get_buf(writer->bulk);
 
-		hnsw_page_init((Page) buffer, source->region, i);
-		fill_record_page(writer, source, &layout, (Page) buffer, i);
+		hnsw_page_init((Page) buffer, region, i);
+		fill_record_page(writer, region, &layout, (Page) buffer, i);
 		write_page(writer, buffer);
 	}
 }
@@ -241,13 +225,9 @@ static int
 encode_links(IndexWriter *writer, PointId point, uint8 *out)
 {
 	PointId		links[GRAPH_MAX_LINKS];
-	int			nlinks;
-	const PointId *old_links = graph_build_links(writer->graph,
-												 writer->old_ids[point], 0,
-												 &nlinks);
+	int			nlinks = writer->source->get_links(writer->source, point, 0,
+													links);
 
-	for (int i = 0; i < nlinks; i++)
-		links[i] = writer->new_ids[old_links[i]];
 	return link_codec_encode(writer->meta->link_format, point, links, nlinks,
 							 out);
 }
@@ -255,7 +235,7 @@ encode_links(IndexWriter *writer, PointId point, uint8 *out)
 static inline int
 node_level(IndexWriter *writer, PointId point)
 {
-	return graph_build_level(writer->graph, writer->old_ids[point]);
+	return writer->source->get_level(writer->source, point);
 }
 
 /* Bytes that each node takes of its page when its links stay there */
@@ -334,12 +314,13 @@ put_node(IndexWriter *writer, Page page, PointId point, uint32 upper_slot,
 	uint32		per_page = writer->meta->nodes_per_page;
 	int			level = node_level(writer, point);
 	uint8		encoded[LINK_CODEC_MAX_BYTES];
+	SourcePoint coded;
 	HnswNodeCopy copy;
 	HnswNodeParts parts;
 
+	writer->source->get_point(writer->source, point, &coded);
 	memset(&copy.node, 0, sizeof(HnswNode));
-	copy.node.heaptid = build_points_tid(writer->points,
-										 writer->old_ids[point]);
+	copy.node.heaptid = coded.tid;
 	copy.node.info = HNSW_NODE_PRESENT;
 
 	parts.upper_slot = upper_slot;
@@ -357,47 +338,20 @@ put_node(IndexWriter *writer, Page page, PointId point, uint32 upper_slot,
 		elog(ERROR, "node of point %u does not fit its page", point);
 }
 
-/* The rows that share a point with the one in its node */
-typedef struct DuplicateCursor
-{
-	const DuplicateRow **by_point;	/* first row of each old id, or NULL */
-	const DuplicateRow *end;
-} DuplicateCursor;
-
-static void
-find_duplicates(IndexWriter *writer, DuplicateCursor *cursor)
-{
-	uint64		n;
-	const DuplicateRow *rows = build_points_duplicates(writer->points, &n);
-
-	cursor->by_point = NULL;
-	cursor->end = rows + n;
-	if (n == 0)
-		return;
-	cursor->by_point = palloc_extended(writer->meta->npoints *
-									   sizeof(DuplicateRow *),
-									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	for (uint64 i = n; i > 0; i--)
-		cursor->by_point[rows[i - 1].point] = &rows[i - 1];
-}
-
+/*
+ * Writes the rows that share a point with the one in its node.  *next is the
+ * first duplicate of this point or a later one, and moves on.
+ */
 static ItemPointerData
-write_duplicates(IndexWriter *writer, const DuplicateCursor *cursor,
-				 PointId old)
+write_duplicates(IndexWriter *writer, PointId point, uint64 *next)
 {
-	const DuplicateRow *first = cursor->by_point == NULL ? NULL :
-		cursor->by_point[old];
+	const BuildSource *source = writer->source;
+	const DuplicateRow *first = source->duplicates + *next;
 	uint64		n = 0;
 
-	if (first == NULL)
-	{
-		ItemPointerData none;
-
-		ItemPointerSetInvalid(&none);
-		return none;
-	}
-	while (first + n < cursor->end && first[n].point == old)
+	while (*next + n < source->nduplicates && first[n].point == point)
 		n++;
+	*next += n;
 	return add_tid_lists(writer, first, n);
 }
 
@@ -407,10 +361,9 @@ write_nodes(IndexWriter *writer)
 	HnswMetaPageData *meta = writer->meta;
 	uint32		per_page = meta->nodes_per_page;
 	uint32		npages = ((uint64) meta->npoints + per_page - 1) / per_page;
-	DuplicateCursor cursor;
+	uint64		next_duplicate = 0;
 	uint32		slot = 0;
 
-	find_duplicates(writer, &cursor);
 	start_region(writer, HNSW_REGION_NODES, npages);
 	for (uint32 page_no = 0; page_no < npages; page_no++)
 	{
@@ -421,16 +374,12 @@ write_nodes(IndexWriter *writer)
 		node_page_init((Page) buffer, page_no, per_page);
 		for (PointId point = first; point < end; point++)
 		{
-			PointId		old = writer->old_ids[point];
-
 			put_node(writer, (Page) buffer, point, slot,
-					 write_duplicates(writer, &cursor, old));
+					 write_duplicates(writer, point, &next_duplicate));
 			slot += node_level(writer, point);
 		}
 		write_page(writer, buffer);
 	}
-	if (cursor.by_point != NULL)
-		pfree(cursor.by_point);
 }
 
 /*-------------------------------------------------------------------------
@@ -450,17 +399,14 @@ count_slots(IndexWriter *writer)
 static void
 fill_slot(IndexWriter *writer, HnswUpperSlot *slot, PointId point, int level)
 {
-	int			nlinks;
-	const PointId *links = graph_build_links(writer->graph,
-											 writer->old_ids[point], level,
-											 &nlinks);
+	PointId		links[GRAPH_MAX_LINKS];
 
 	slot->point = point;
 	slot->level = level;
-	slot->nlinks = nlinks;
+	slot->nlinks = writer->source->get_links(writer->source, point, level,
+											 links);
 	slot->reserved = 0;
-	for (int i = 0; i < nlinks; i++)
-		slot->links[i] = writer->new_ids[links[i]];
+	memcpy(slot->links, links, slot->nlinks * sizeof(PointId));
 }
 
 static void
@@ -518,17 +464,12 @@ static void
 set_points(IndexWriter *writer)
 {
 	HnswMetaPageData *meta = writer->meta;
-	PointId		entry = graph_build_entry(writer->graph);
 
-	meta->npoints = build_points_count(writer->points);
+	meta->npoints = writer->source->npoints;
 	if (meta->npoints == 0)
 		return;
-	meta->entry_point = writer->new_ids[entry];
-	meta->entry_level = graph_build_level(writer->graph, entry);
-	writer->old_ids = palloc_extended(meta->npoints * sizeof(PointId),
-									  MCXT_ALLOC_HUGE);
-	for (PointId i = 0; i < meta->npoints; i++)
-		writer->old_ids[writer->new_ids[i]] = i;
+	meta->entry_point = writer->source->entry;
+	meta->entry_level = node_level(writer, meta->entry_point);
 }
 
 /* Tells how many pages there will be, but for the few of the overflow region. */
@@ -553,15 +494,12 @@ announce_pages(IndexWriter *writer, const Quantizer *quantizer)
 
 void
 hnsw_write_index(Relation index, ForkNumber fork, HnswMetaPageData *meta,
-				 const float *centroid, BuildPoints *points,
-				 GraphBuild *graph, const PointId *new_ids)
+				 const float *centroid, BuildSource *source)
 {
 	IndexWriter writer = {
 		.bulk = smgr_bulk_start_rel(index, fork),
 		.meta = meta,
-		.points = points,
-		.graph = graph,
-		.new_ids = new_ids,
+		.source = source,
 		.next_block = HNSW_META_BLOCK + 1
 	};
 	Quantizer  *quantizer = hnsw_meta_quantizer(meta, centroid);
@@ -575,7 +513,7 @@ hnsw_write_index(Relation index, ForkNumber fork, HnswMetaPageData *meta,
 	for (int i = 0; i <= GRAPH_MAX_LEVEL; i++)
 		meta->free_points[i] = InvalidPointId;
 	meta->dead_xid = InvalidFullTransactionId;
-	if (points != NULL)
+	if (source != NULL)
 		set_points(&writer);
 
 	write_params(&writer, centroid);
@@ -588,9 +526,9 @@ hnsw_write_index(Relation index, ForkNumber fork, HnswMetaPageData *meta,
 													 meta->m);
 		pfree(lengths);
 		announce_pages(&writer, quantizer);
-		write_records(&writer, &code_source, quantizer->code_size,
+		write_records(&writer, HNSW_REGION_CODES, quantizer->code_size,
 					  quantizer->nfactors);
-		write_records(&writer, &refine_source, quantizer->refine_size,
+		write_records(&writer, HNSW_REGION_REFINE, quantizer->refine_size,
 					  quantizer->nrefine_factors);
 		write_nodes(&writer);
 		write_upper(&writer);

@@ -281,7 +281,10 @@ graph_build_lead(GraphBuild *build, GraphTeam *team)
 			team->wait(team);
 		end_batch(build);
 	}
+
+	/* the memory is the team's until all have seen this */
 	shared->done = true;
+	team->wait(team);
 	team->wait(team);
 }
 
@@ -295,7 +298,12 @@ graph_build_help(GraphBuild *build, GraphTeam *team, uint32 nwaits)
 		if (stage == 0)
 			team->wait(team);
 		if (build->shared->done)
+		{
+			/* who comes after the last wait is too late for it */
+			if (stage <= 1)
+				team->wait(team);
 			return;
+		}
 		if (stage <= 1)
 		{
 			find_stage(build, team);
@@ -305,6 +313,12 @@ graph_build_help(GraphBuild *build, GraphTeam *team, uint32 nwaits)
 		team->wait(team);
 		stage = 0;
 	}
+}
+
+bool
+graph_build_is_done(const GraphBuild *build)
+{
+	return build->shared->done;
 }
 
 static void

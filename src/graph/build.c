@@ -17,6 +17,7 @@
 #include "graph/build_internal.h"
 #include "graph/graph.h"
 #include "graph/memory.h"
+#include "graph/select.h"
 
 #define CACHE_LINE	64
 
@@ -304,6 +305,29 @@ graph_build_links(const GraphBuild *build, PointId point, GraphLevel level,
 	list = build_list(build, point, level);
 	*count = list.head->count;
 	return list.links;
+}
+
+void
+graph_build_get(const GraphBuild *build, PointId point, GraphLevel level,
+				GraphLinks *links)
+{
+	LinkList	list = build_list(build, point, level);
+
+	links->count = list.head->count;
+	links->naccepted = list.head->naccepted;
+	for (int i = 0; i < links->count; i++)
+	{
+		links->links[i].point = list.links[i];
+		links->links[i].distance = list.distances[i];
+	}
+	graph_sort_neighbours(links->links + links->naccepted,
+						  links->count - links->naccepted);
+}
+
+int
+graph_build_capacity(int m)
+{
+	return build_list_capacity(m, 0);
 }
 
 GraphStore *

@@ -325,8 +325,28 @@ extern void graph_build_help(GraphBuild *build, GraphTeam *team,
 							 uint32 nwaits);
 extern void graph_build_alone(GraphBuild *build);
 
+/* Are all points in?  The team waits twice then, before it is done. */
+extern bool graph_build_is_done(const GraphBuild *build);
+
 /* The team waits so many times for each batch of points */
 #define GRAPH_TEAM_STAGES	3
+
+/*
+ * A list of links.  Those that the heuristic accepted together come first,
+ * then the others, each group nearest first.
+ */
+typedef struct GraphLinks
+{
+	int			count;
+	int			naccepted;
+	GraphNeighbour links[GRAPH_MAX_LINKS];
+} GraphLinks;
+
+extern void graph_build_get(const GraphBuild *build, PointId point,
+							GraphLevel level, GraphLinks *links);
+
+/* Links that a list of level 0 may hold in a build */
+extern int	graph_build_capacity(int m);
 
 /*
  * After the last point: makes every point reachable from the entry point at
@@ -345,6 +365,47 @@ extern GraphStore *graph_build_store(GraphBuild *build);
 
 /* Level of the ordinal-th point: geometric with factor 1/m, by hash. */
 extern GraphLevel graph_random_level(uint64 seed, uint64 ordinal, int m);
+
+/*-------------------------------------------------------------------------
+ * Lists that are not in one graph (merge.c, connect.c)
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * Adds the links of another list of the same point, as graph_build_get gives
+ * them, and keeps at most max of all.
+ */
+extern void graph_merge_links(GraphLinks *links, const GraphLinks *other,
+							  int max);
+
+/* Lists of level 0, wherever they are */
+typedef struct GraphLists GraphLists;
+struct GraphLists
+{
+	int			capacity;		/* links that a list can hold */
+
+	/* Copies the links of a point; returns how many. */
+	int			(*read) (GraphLists *lists, PointId point,
+						 GraphNeighbour *links);
+
+	/* Changes the link at a place, or adds it behind the last one. */
+	void		(*put) (GraphLists *lists, PointId point, int place,
+						GraphNeighbour link);
+
+	/*
+	 * Finds points that may link to a point, the nearest first: those of round
+	 * 0, and as long as none of them can, of further rounds.  Returns how
+	 * many, -1 when there are no more.
+	 */
+	int			(*find_near) (GraphLists *lists, PointId point, int round,
+							  const GraphNeighbour **found);
+};
+
+/*
+ * Makes every point reachable from the entry point.  Returns how many points
+ * it had to attach.
+ */
+extern uint32 graph_connect(GraphLists *lists, PointId npoints, PointId entry);
 
 /*-------------------------------------------------------------------------
  * Order of points (order.c)

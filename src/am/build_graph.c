@@ -1,0 +1,118 @@
+/*-------------------------------------------------------------------------
+ *
+ * build_graph.c
+ *	  Points and their graph in one piece of memory, built by a team or
+ *	  alone.
+ *
+ * While rows are added the memory of the graph serves to find equal vectors.
+ *
+ * src/am/build_graph.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "am/build_graph.h"
+#include "commands/progress.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/dsm.h"
+#include "storage/shmem.h"
+#include "utils/memutils.h"
+
+Size
+graph_work_size(const Quantizer *quantizer, const GraphBuildOptions *options,
+				const RowTotals *rows)
+{
+	PointId		npoints = (PointId) rows->nrows;
+	Size		graph = Max(graph_build_size(options, npoints),
+							build_points_scratch_size(rows));
+
+	return add_size(build_points_size(quantizer, rows), graph);
+}
+
+void
+graph_work_get_memory(GraphWork *work, Size size)
+{
+	if (work->team != NULL)
+		work->segment = build_team_memory(work->team, size);
+	if (work->segment != NULL)
+		work->memory = dsm_segment_address(work->segment);
+	else
+		work->memory = (char *)
+			TYPEALIGN(PG_CACHE_LINE_SIZE,
+					  MemoryContextAllocHuge(CurrentMemoryContext,
+											 size + PG_CACHE_LINE_SIZE));
+}
+
+/* What is this process's own goes with its memory context. */
+void
+graph_work_free_memory(GraphWork *work)
+{
+	if (work->segment != NULL)
+		dsm_detach(work->segment);
+	work->segment = NULL;
+	work->memory = NULL;
+}
+
+void
+graph_work_expect(GraphWork *work, uint64 npoints)
+{
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, npoints);
+	work->ndone = 0;
+}
+
+void
+graph_work_begin(GraphWork *work, const RowTotals *rows)
+{
+	work->room = *rows;
+	work->graph_offset = build_points_size(work->quantizer, rows);
+	work->points = build_points_create(work->quantizer, work->memory, rows, 0);
+	build_points_begin(work->points, work->memory + work->graph_offset);
+}
+
+void
+graph_work_add(GraphWork *work, const BuildRow *row)
+{
+	CHECK_FOR_INTERRUPTS();
+	build_points_add(work->points, row);
+}
+
+uint32
+graph_work_build(GraphWork *work)
+{
+	char	   *memory = work->memory + work->graph_offset;
+
+	build_points_end(work->points);
+	graph_build_init(memory, &work->options, build_points_count(work->points));
+	work->graph = graph_build_attach(memory, build_points_store(work->points),
+									 build_points_set_query);
+	if (work->segment != NULL)
+	{
+		TeamGraph	graph = {
+			.memory = work->segment,
+			.points = work->points,
+			.room = work->room,
+			.graph = work->graph,
+			.graph_offset = work->graph_offset,
+			.max_norm_sq = work->quantizer->max_norm_sq,
+			.ndone = work->ndone
+		};
+
+		build_team_build(work->team, &graph);
+	}
+	else
+		build_graph_alone(work->graph, work->ndone);
+	work->ndone += build_points_count(work->points);
+	return graph_build_connect(work->graph);
+}
+
+void
+graph_work_end(GraphWork *work)
+{
+	graph_build_free(work->graph);
+	build_points_free(work->points);
+	work->graph = NULL;
+	work->points = NULL;
+}

@@ -1,0 +1,61 @@
+/*-------------------------------------------------------------------------
+ *
+ * build_graph.h
+ *	  Points and their graph in one piece of memory, built by a team or
+ *	  alone.
+ *
+ * The memory can be used for one set of points after the other.
+ *
+ * src/am/build_graph.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HNSW_BUILD_GRAPH_H
+#define HNSW_BUILD_GRAPH_H
+
+#include "am/build_team.h"
+
+typedef struct GraphWork
+{
+	Quantizer  *quantizer;
+	GraphBuildOptions options;
+	BuildTeam  *team;			/* NULL: nobody helps */
+	dsm_segment *segment;		/* NULL: the memory is this process's own */
+	char	   *memory;
+
+	uint64		ndone;			/* points of earlier graphs, for progress */
+
+	/* the points under way */
+	RowTotals	room;
+	Size		graph_offset;	/* in the memory */
+	BuildPoints *points;
+	GraphBuild *graph;
+} GraphWork;
+
+/* Bytes of memory for the points of so many rows and all that follows */
+extern Size graph_work_size(const Quantizer *quantizer,
+							const GraphBuildOptions *options,
+							const RowTotals *rows);
+
+/*
+ * Gets memory, which workers can share if there is enough of that kind.  The
+ * fields before it are set.
+ */
+extern void graph_work_get_memory(GraphWork *work, Size size);
+extern void graph_work_free_memory(GraphWork *work);
+
+/* Announces how many points all graphs together will have. */
+extern void graph_work_expect(GraphWork *work, uint64 npoints);
+
+/* Takes the points of at most so many rows in, one row after the other. */
+extern void graph_work_begin(GraphWork *work, const RowTotals *rows);
+extern void graph_work_add(GraphWork *work, const BuildRow *row);
+
+/*
+ * Builds the graph of these points; returns how many had to be attached to be
+ * reachable.
+ */
+extern uint32 graph_work_build(GraphWork *work);
+extern void graph_work_end(GraphWork *work);
+
+#endif							/* HNSW_BUILD_GRAPH_H */

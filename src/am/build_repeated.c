@@ -1,0 +1,88 @@
+/*-------------------------------------------------------------------------
+ *
+ * build_repeated.c
+ *	  Which rows have the vector of an earlier one.
+ *
+ * That is only to know how much memory a build takes: whether two vectors are
+ * the same is decided when they become points, by all their bytes.  Here it
+ * is by hash, of the vector and of its code together.
+ *
+ * src/am/build_repeated.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "am/build_repeated.h"
+#include "common/hashfn.h"
+#include "compat.h"
+#include "graph/memory.h"
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+
+/* Hashes seen, with open addressing; 0 where empty */
+typedef struct SeenHashes
+{
+	uint64	   *slots;
+	uint64		mask;
+} SeenHashes;
+
+static uint64
+count_slots(uint64 nrows)
+{
+	return pg_nextpower2_64(nrows + nrows / 2 + 1);
+}
+
+static uint64
+row_hash(const Quantizer *quantizer, const BuildRow *row)
+{
+	uint64		hash = hash_bytes_extended(build_row_code(quantizer, row),
+										   row->code_size, row->hash);
+
+	return Max(hash, 1);
+}
+
+/* Adds a hash; false when it was there. */
+static bool
+add_hash(SeenHashes *seen, uint64 hash)
+{
+	uint64		i = hash & seen->mask;
+
+	while (seen->slots[i] != 0)
+	{
+		if (seen->slots[i] == hash)
+			return false;
+		i = (i + 1) & seen->mask;
+	}
+	seen->slots[i] = hash;
+	return true;
+}
+
+uint8 *
+find_repeated(const Quantizer *quantizer, RowReader *reader,
+			  const RowTotals *rows, Size limit, RowTotals *distinct)
+{
+	uint64		nslots = count_slots(rows->nrows);
+	SeenHashes	seen = {NULL, nslots - 1};
+	uint8	   *repeated;
+
+	*distinct = *rows;
+	if (nslots > limit / sizeof(uint64))
+		return NULL;
+	seen.slots = graph_array_alloc0(nslots, sizeof(uint64));
+	repeated = graph_array_alloc0(rows->nrows / 8 + 1, sizeof(uint8));
+	row_reader_rewind(reader);
+	for (uint64 i = 0; i < rows->nrows; i++)
+	{
+		const BuildRow *row = row_reader_next(reader);
+
+		CHECK_FOR_INTERRUPTS();
+		if (add_hash(&seen, row_hash(quantizer, row)))
+			continue;
+		repeated[i / 8] |= 1 << i % 8;
+		distinct->nrows--;
+		distinct->code_bytes -= row->code_size;
+	}
+	pfree(seen.slots);
+	return repeated;
+}

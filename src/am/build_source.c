@@ -1,0 +1,106 @@
+/*-------------------------------------------------------------------------
+ *
+ * build_source.c
+ *	  A finished graph in memory, as the writer of pages wants it.
+ *
+ * src/am/build_source.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "am/build_source.h"
+#include "graph/memory.h"
+
+typedef struct MemorySource
+{
+	BuildSource source;			/* must be first */
+	BuildPoints *points;
+	GraphBuild *graph;
+	const PointId *new_ids;
+	PointId    *old_ids;		/* by new id */
+} MemorySource;
+
+static void
+memory_get_point(BuildSource *source, PointId point, SourcePoint *copy)
+{
+	MemorySource *memory = (MemorySource *) source;
+	PointId		old = memory->old_ids[point];
+
+	copy->tid = build_points_tid(memory->points, old);
+	copy->code = build_points_code(memory->points, old);
+	copy->factors = build_points_factors(memory->points, old);
+	copy->refine = build_points_refine(memory->points, old);
+	copy->refine_factors = build_points_refine_factors(memory->points, old);
+}
+
+static GraphLevel
+memory_get_level(BuildSource *source, PointId point)
+{
+	MemorySource *memory = (MemorySource *) source;
+
+	return graph_build_level(memory->graph, memory->old_ids[point]);
+}
+
+static int
+memory_get_links(BuildSource *source, PointId point, GraphLevel level,
+				 PointId *links)
+{
+	MemorySource *memory = (MemorySource *) source;
+	int			n;
+	const PointId *old = graph_build_links(memory->graph,
+										   memory->old_ids[point], level, &n);
+
+	for (int i = 0; i < n; i++)
+		links[i] = memory->new_ids[old[i]];
+	return n;
+}
+
+static int
+compare_duplicates(const void *a, const void *b)
+{
+	const DuplicateRow *da = a;
+	const DuplicateRow *db = b;
+
+	if (da->point != db->point)
+		return da->point < db->point ? -1 : 1;
+	return ItemPointerCompare(unconstify(ItemPointerData *, &da->tid),
+							  unconstify(ItemPointerData *, &db->tid));
+}
+
+void
+build_source_set_duplicates(BuildSource *source, DuplicateRow *duplicates,
+							uint64 n)
+{
+	source->duplicates = duplicates;
+	source->nduplicates = n;
+	if (n > 1)
+		qsort(duplicates, n, sizeof(DuplicateRow), compare_duplicates);
+}
+
+BuildSource *
+build_source_memory(BuildPoints *points, GraphBuild *graph,
+					const PointId *new_ids)
+{
+	MemorySource *memory = palloc0(sizeof(MemorySource));
+	PointId		npoints = build_points_count(points);
+	uint64		nduplicates;
+	DuplicateRow *duplicates = build_points_duplicates(points, &nduplicates);
+
+	memory->source.npoints = npoints;
+	memory->source.entry = npoints == 0 ? InvalidPointId :
+		new_ids[graph_build_entry(graph)];
+	memory->source.get_point = memory_get_point;
+	memory->source.get_level = memory_get_level;
+	memory->source.get_links = memory_get_links;
+	memory->points = points;
+	memory->graph = graph;
+	memory->new_ids = new_ids;
+	memory->old_ids = graph_array_alloc(npoints, sizeof(PointId));
+	for (PointId i = 0; i < npoints; i++)
+		memory->old_ids[new_ids[i]] = i;
+	for (uint64 i = 0; i < nduplicates; i++)
+		duplicates[i].point = new_ids[duplicates[i].point];
+	build_source_set_duplicates(&memory->source, duplicates, nduplicates);
+	return &memory->source;
+}

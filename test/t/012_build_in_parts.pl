@@ -1,0 +1,171 @@
+# Builds that do not fit maintenance_work_mem.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use HnswTest;
+use Test::More;
+
+my $node = new_node('build_in_parts',
+	settings => "max_parallel_maintenance_workers = 2\n");
+prepare($node);
+load_vectors($node, 'sift');
+load_vectors($node, 'hog');
+$node->safe_psql('postgres', <<'SQL');
+ALTER TABLE sift SET (parallel_workers = 2);
+ALTER TABLE hog SET (parallel_workers = 2);
+
+-- each vector three times, and one very often
+CREATE TABLE copies (id int, v vector(128)) WITH (parallel_workers = 2);
+INSERT INTO copies SELECT id * 3 + i, v FROM generate_series(0, 2) i, sift
+	WHERE id < 5000 ORDER BY i, id;
+INSERT INTO copies SELECT 20000 + i, v FROM generate_series(1, 3000) i, sift
+	WHERE id = 7;
+
+-- groups that are far from each other
+CREATE TABLE islands (id int, v vector(64)) WITH (parallel_workers = 2);
+INSERT INTO islands SELECT i, array_agg(CASE WHEN j = i % 20 THEN 1e6 ELSE 0 END
+		+ hashint4(i * 64 + j)::float8 / 1e9)::vector
+	FROM generate_series(0, 5999) i, generate_series(0, 63) j GROUP BY i;
+SQL
+
+# What a build says that needs too much
+sub build_with
+{
+	my ($table, $memory, $settings, $options) = @_;
+	my ($status, $out, $error) = $node->psql('postgres',
+		"SET maintenance_work_mem = '$memory'; @{[ $settings // '' ]};
+		 DROP INDEX IF EXISTS in_parts;
+		 CREATE INDEX in_parts ON $table USING hnsw (v vector_l2_ops)
+		 @{[ $options // '' ]}");
+
+	$error =~ s/^.*index "in_parts" does not exist, skipping\n?//m;
+	return $error;
+}
+
+sub parts
+{
+	my ($message) = @_;
+
+	return $message =~ /was built in (\d+) parts/ ? $1 : 0;
+}
+
+sub links
+{
+	return $node->safe_psql('postgres',
+		"SELECT md5(string_agg(l::text, ' ' ORDER BY l::text))
+		 FROM hnsw_index_links('in_parts') l");
+}
+
+# A quarter of what is needed: all rows are there, found as well as ever, and
+# workers make no difference.
+for my $case ([ 'sift', '1100kB' ], [ 'hog', '1024kB' ])
+{
+	my ($table, $memory) = @$case;
+	my %at_once;
+	my %same;
+
+	is(build_with($table, '64MB'), '', "$table: built at once");
+	$at_once{$_} =
+	  recall($node, $table, "SET hnsw.ef_search = $_;", 10) for (40, 80);
+
+	for my $workers (0, 2)
+	{
+		my $message = build_with($table, $memory,
+			"SET max_parallel_maintenance_workers = $workers");
+
+		cmp_ok(parts($message), '>', 1,
+			"$table, $workers workers: built in parts");
+		like(
+			$message,
+			qr/DETAIL:  \d+ rows need \d+ kB at once.*HINT:  With maintenance_work_mem of at least \d+ MB/s,
+			'and says what it lacks');
+		is( $node->psql('postgres', "SELECT hnsw_index_check('in_parts', true)"),
+			0,
+			'every row is there');
+		$same{ links() } = 1;
+	}
+	is(scalar keys %same, 1, "$table: workers make no difference");
+	for my $ef (40, 80)
+	{
+		my $recall =
+		  recall($node, $table, "SET hnsw.ef_search = $ef;", 10);
+
+		cmp_ok($recall, '>=', $at_once{$ef} - 0.012,
+			"$table, ef $ef: recall in parts ($recall, at once $at_once{$ef})"
+		);
+	}
+}
+
+# Equal vectors share a point, in parts as well.
+my $message = build_with('copies', '1MB');
+cmp_ok(parts($message), '>', 1, 'equal vectors: built in parts');
+is( $node->psql('postgres', "SELECT hnsw_index_check('in_parts', true)"),
+	0, 'equal vectors: every row is there');
+is( $node->safe_psql('postgres',
+		"SELECT points FROM hnsw_index_info('in_parts')"),
+	5000,
+	'equal vectors share a point');
+
+# What is equal takes no memory.
+$node->safe_psql('postgres',
+	'CREATE TABLE one AS SELECT i AS id, v FROM generate_series(1, 20000) i, sift
+	 WHERE sift.id = 7');
+is(build_with('one', '1MB'), '', 'one vector, very often: fits');
+
+# Islands are not cut off from each other.
+$message = build_with('islands', '1MB');
+cmp_ok(parts($message), '>', 1, 'islands: built in parts');
+is( $node->psql('postgres', "SELECT hnsw_index_check('in_parts', true)"),
+	0, 'islands: every row is there and can be reached');
+
+# Other metrics, codes and links
+for my $options ('m = 4, ef_construction = 20',
+	"selection = 'simple'", 'extend_candidates = on, keep_pruned = off',
+	"quantizer = 4, link_format = 'plain'")
+{
+	$message = build_with('sift', '1100kB', '', "WITH ($options)");
+	cmp_ok(parts($message), '>', 1, "$options: built in parts")
+	  if $options !~ /m = 4/;
+	is( $node->psql('postgres', "SELECT hnsw_index_check('in_parts', true)"),
+		0, "$options: every row is there");
+}
+for my $opclass ('ip', 'cosine', 'l1')
+{
+	$node->safe_psql('postgres',
+		"SET maintenance_work_mem = '1100kB';
+		 SET client_min_messages = error;
+		 DROP INDEX in_parts;
+		 CREATE INDEX in_parts ON sift USING hnsw (v vector_${opclass}_ops)");
+	is( $node->psql('postgres', "SELECT hnsw_index_check('in_parts', true)"),
+		0, "$opclass: every row is there");
+	my $operator = { ip => '<#>', cosine => '<=>', l1 => '<+>' }->{$opclass};
+	cmp_ok(
+		$node->safe_psql('postgres',
+			"SELECT avg(recall_by_distance(i.distances, e.distances))
+			 FROM nearest_by_index('sift', '$operator', 10, 30) i
+			 JOIN nearest_exactly('sift', '$operator', 10, 30) e
+				USING (query)"),
+		'>=', 0.93,
+		"$opclass: recall");
+}
+
+# It goes on as any index does.
+$node->safe_psql('postgres',
+	"DELETE FROM sift WHERE id % 3 = 0;
+	 VACUUM sift;
+	 INSERT INTO sift SELECT id + 20000, v FROM sift WHERE id % 3 = 1");
+is( $node->psql('postgres', "SELECT hnsw_index_check('in_parts', true)"),
+	0, 'rows come and go');
+
+is( $node->safe_psql('postgres',
+		"SELECT count(*) FROM pg_ls_dir('base/pgsql_tmp', true, false)"),
+	0,
+	'no temporary file is left');
+check_log($node);
+$node->stop;
+
+done_testing();
