@@ -134,11 +134,11 @@ sub measure
 	my $type = $values[$i][0];
 	my $read = "SELECT count(textout(t)) FROM t$i";
 	my $parse = "SELECT count(${type}_in(textout(t), 0, -1)) FROM t$i";
-	my $fetch = "SELECT count(l2_norm) FROM t$i, l2_norm(v)";
+	my $dims = $type eq 'sparsevec' ? 'l2_norm' : 'vector_dims';
+	my $fetch = "SELECT count($dims(v)) FROM t$i";
 	my $print = "SELECT count(${type}_out(v)) FROM t$i";
 	my @cpu;
 
-	$fetch =~ s/l2_norm/vector_norm/g if $type eq 'vector';
 	@cpu = grep { /^\d{7,}$/ } split /\n/,
 	  psql($c->{db}, $parse, $print, map { ($CPU, $_) } $read,
 		$parse, $fetch, $print, 'SELECT 1');

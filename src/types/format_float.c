@@ -10,10 +10,10 @@
  * 2^-r; for numbers of the magnitude that is printed without an exponent there
  * is a power of ten 10^t, t <= 12, with 1 < 2^-r * 10^t < 10.  Multiplied by
  * it, the interval is longer than 1 and shorter than 10, so it has an integer
- * and at most one multiple of ten: if there is one that is the answer, trailing
- * zeros left out, or else the integer that is nearest to the float.  Mantissa
- * times 10^t is less than 2^64: all of this is exact in integers, in units of
- * 2^-r.
+ * and at most one multiple of ten: if there is one that is the answer, zeros
+ * at its end left out, or else the integer that is nearest to the float.
+ * Mantissa times 10^t is less than 2^64: all of this is exact in integers, in
+ * units of 2^-r.
  *
  * Below a power of two the step is half as long, and there may be no integer
  * in what remains of the interval, or not the nearest one.  These few numbers
@@ -229,7 +229,8 @@ put_decimal(char *str, bool negative, const Decimals *decimals, int i)
 	put_four(nine + 5, decimals->lower[i]);
 
 	/* without zeros at the end */
-	others = (((uint64) decimals->lower[i] << 32) | decimals->upper[i]) ^ zeros;
+	others = (uint64) decimals->lower[i] << 32 | decimals->upper[i];
+	others ^= zeros;
 	if (likely(others != 0))
 		return nine + 2 + pg_leftmost_one_pos64(others) / 8;
 	if (decimals->first[i] != 0)

@@ -17,7 +17,7 @@
  */
 #define FORMAT_FLOAT_ROOM	24
 
-/* Writes a finite number, and returns the end of it.  There is no zero byte. */
+/* Writes a finite number, and returns its end.  There is no zero byte. */
 extern char *format_float(float value, char *str);
 
 /*

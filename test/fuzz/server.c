@@ -216,7 +216,7 @@ pq_getmsgbytes(StringInfo msg, int datalen)
 unsigned int
 pq_getmsgint(StringInfo msg, int b)
 {
-	const unsigned char *bytes = (const unsigned char *) pq_getmsgbytes(msg, b);
+	const uint8 *bytes = (const uint8 *) pq_getmsgbytes(msg, b);
 	unsigned int result = 0;
 
 	for (int i = 0; i < b; i++)

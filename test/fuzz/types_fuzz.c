@@ -6,7 +6,8 @@
  * The first byte chooses a type and whether the rest is text or binary form,
  * the second a type modifier.  What is accepted must come back the same from
  * its text form and from its binary form, and its text form must be the same
- * when printed again.  What is not accepted must raise an error and do no harm.
+ * when printed again.  What is not accepted must raise an error, and do no
+ * harm.
  *
  * Text and messages are allocated to their very size.
  *
