@@ -95,7 +95,8 @@ list_sources() {
   (cd "$TOP" && find . \
     \( -name .git -o -path ./results -o -path ./output_iso \
     -o -path ./tmp_check -o -path ./log -o -path ./test/unit/build \
-    -o -path ./test/fuzz/build \) -prune \
+    -o -path ./test/fuzz/build \
+    -o -name node_modules -o -name __pycache__ \) -prune \
     -o \( -type f -o -type l \) ! -name '*.o' ! -name '*.bc' ! -name '*.so' \
     ! -name '*.d' ! -name 'regression.*' -print) | LC_ALL=C sort
 }

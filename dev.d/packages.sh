@@ -95,26 +95,23 @@ apt_install() {
   return $status
 }
 
-install_on_machine() {
+# The arguments are packages that are missing here.
+install_packages() {
+  [ $# -gt 0 ] || return 0
+
+  command -v apt-get >/dev/null ||
+    die "missing here (as Debian calls them): $*"
+  [ "$(id -u)" -eq 0 ] ||
+    die "missing packages; install them with: sudo apt-get install $*"
   apt_update
   step apt-install "Installing $*" apt_install "$@"
 }
 
-install_packages() {
+# Sets PG_MAJOR and SYSTEM_PG_CONFIG and makes sure that all is there.  The
+# arguments are further packages that are missing.
+setup_postgres() {
   local packages
 
-  mapfile -t packages < <(missing_packages)
-  [ ${#packages[@]} -gt 0 ] || return 0
-
-  command -v apt-get >/dev/null ||
-    die "missing here (as Debian calls them): ${packages[*]}"
-  [ "$(id -u)" -eq 0 ] ||
-    die "missing packages; install them with: sudo apt-get install ${packages[*]}"
-  install_on_machine "${packages[@]}"
-}
-
-# Sets PG_MAJOR and SYSTEM_PG_CONFIG and makes sure that all is there.
-setup_postgres() {
   if [ -n "${PG_CONFIG:-}" ]; then
     SYSTEM_PG_CONFIG=$(command -v "$PG_CONFIG") ||
       die "no such program: PG_CONFIG=$PG_CONFIG"
@@ -128,5 +125,6 @@ setup_postgres() {
     [ -n "$PG_MAJOR" ] || die "no PostgreSQL found; --pg N names a version"
   fi
   : "${SYSTEM_PG_CONFIG:=/usr/lib/postgresql/$PG_MAJOR/bin/pg_config}"
-  install_packages
+  mapfile -t packages < <(missing_packages)
+  install_packages "${packages[@]}" "$@"
 }

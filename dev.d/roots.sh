@@ -7,6 +7,8 @@
 # with it: nothing is ever mounted for others to see, so that rm -rf removes
 # a root.
 
+ROOT_CERTIFICATES=/etc/ssl/vector_hnsw.crt
+
 # The suite that has a major version of PostgreSQL
 root_suite() {
   case $1 in
@@ -57,13 +59,17 @@ root_make() {
   mv "$root.new" "$root"
 }
 
-# Names and proxies as on the machine.  The lists of sid expire within a week
+# Names, proxies and certificates as on the machine.  The lists of sid expire within a week
 # of the archive's or the mirror's standing still, which is no reason not to
 # test; they are signed all the same.
 root_configure() {
   local root=$1
 
   cp /etc/resolv.conf "$root/etc/resolv.conf"
+  if [ -e /etc/ssl/certs/ca-certificates.crt ]; then
+    mkdir -p "$root/etc/ssl"
+    cp /etc/ssl/certs/ca-certificates.crt "$root$ROOT_CERTIFICATES"
+  fi
   printf '%s\n' 'Acquire::Check-Valid-Until "false";' \
     >"$root/etc/apt/apt.conf.d/90vector_hnsw"
   apt-config dump | grep -E '^Acquire::https?::Proxy' \
@@ -71,15 +77,18 @@ root_configure() {
 }
 
 # exec_in_root ROOT [ro|rw FROM TO]... -- COMMAND...: becomes the command, in
-# the root, where the directories FROM of the machine stand at TO.  /dev/shm is
-# large enough for a parallel build.
+# the root, where the directories FROM of the machine stand at TO.  / is a mount
+# there, as whoever unshares mounts expects, and /dev/shm is large enough for a
+# parallel build.
 exec_in_root() {
   root_configure "$1"
+  export NODE_EXTRA_CA_CERTS=$ROOT_CERTIFICATES
   # shellcheck disable=SC2016
   exec unshare --mount --pid --fork --kill-child -- bash -c '
     set -e
     root=$1
     shift
+    mount --bind "$root" "$root"
     mount --rbind /dev "$root/dev"
     mount -t tmpfs -o size=75%,mode=1777 tmpfs "$root/dev/shm"
     mount -t proc proc "$root/proc"
@@ -116,7 +125,7 @@ enter_root_if_needed() {
   exec 8>"$root.lock"
   flock 8
   if [ ! -x "$root/usr/bin/dpkg" ]; then
-    command -v debootstrap >/dev/null || install_on_machine debootstrap
+    command -v debootstrap >/dev/null || install_packages debootstrap
     step root "Making a Debian $suite root in $root (some minutes)" \
       root_make "$suite" "$root"
   fi

@@ -1,16 +1,21 @@
 # test.sh
 #     ./dev test: every suite, counted.  Sourced by dev.
 
-SUITES=(build unit fuzz regress isolation tap ubsan points)
+SUITES=(build unit fuzz regress isolation tap clients ubsan points)
 PASSED=0
 FAILED=0
 SKIPPED=0
 
 test_main() {
+  local packages=()
+
   parse_test_arguments "$@"
   enter_root_if_needed test "$@"
   setup_work
-  setup_postgres
+  if wanted clients; then
+    mapfile -t packages < <(client_packages)
+  fi
+  setup_postgres "${packages[@]}"
   note "PostgreSQL $PG_MAJOR; logs are in $LOGS"
 
   plain_suites
@@ -60,7 +65,7 @@ fresh_instance() {
 plain_suites() {
   local before=$FAILED
 
-  wanted build unit fuzz regress tap || return 0
+  wanted build unit fuzz regress tap clients || return 0
   fresh_instance test
 
   if wanted unit; then
@@ -71,10 +76,10 @@ plain_suites() {
   if wanted fuzz; then
     fuzz_suite
   fi
-  if wanted build regress tap; then
+  if wanted build regress tap clients; then
     single build "Building without warnings" instance_build WERROR=1
   fi
-  if [ "$STEP_STATUS" -eq 0 ] && wanted regress tap; then
+  if [ "$STEP_STATUS" -eq 0 ] && wanted regress tap clients; then
     server_suites
   fi
   instance_remove_unless_failed "$before"
@@ -99,9 +104,14 @@ can_fuzz() {
 }
 
 server_suites() {
-  if wanted regress; then
+  if wanted regress clients; then
     step start "Starting a server" instance_start "fsync = off"
-    counted regress "SQL tests" instance_make installcheck
+    if wanted regress; then
+      counted regress "SQL tests" instance_make installcheck
+    fi
+    if wanted clients; then
+      clients_suite
+    fi
     check_server_log
   fi
   if wanted tap && has_files 'test/t/*.pl'; then

@@ -1,0 +1,77 @@
+// knex.js
+//   Knex with the npm package pgvector: DDL of its schema builder, and the
+//   functions that make distances.
+
+'use strict';
+
+const assert = require('node:assert/strict');
+const { after, test } = require('node:test');
+const knex = require('knex')({ client: 'pg', connection: {} });
+const pgvector = require('pgvector/knex');
+const { DIMENSIONS, vectors, nearest, nearlyEqual } = require('./lib');
+
+const all = vectors(300);
+const query = all[7].map((x) => x + 1 / 64);
+
+after(() => knex.destroy());
+
+test('schema', async () => {
+  await knex.schema.enableExtension('vector_hnsw');
+  await knex.schema.createTable('knex_items', (table) => {
+    table.increments('id');
+    table.vector('embedding', DIMENSIONS).notNullable();
+    table.halfvec('half', { dimensions: DIMENSIONS });
+    table.index(knex.raw('embedding vector_l2_ops'), 'knex_l2', 'hnsw');
+    table.index(knex.raw('embedding vector_cosine_ops'), 'knex_cosine', 'hnsw');
+  });
+  const columns = await knex('pg_attribute')
+    .select(knex.raw('format_type(atttypid, atttypmod) AS type'))
+    .whereRaw("attrelid = 'knex_items'::regclass AND attnum > 1")
+    .orderBy('attnum');
+  assert.deepEqual(columns.map((column) => column.type),
+    [`vector(${DIMENSIONS})`, `halfvec(${DIMENSIONS})`]);
+});
+
+test('rows', async () => {
+  await knex('knex_items').insert(all.map((v) => ({
+    embedding: pgvector.toSql(v), half: pgvector.toSql(v),
+  })));
+  const rows = await knex('knex_items').orderBy('id');
+  assert.deepEqual(rows.map((row) => pgvector.fromSql(row.embedding)), all);
+  assert.deepEqual(rows.map((row) => pgvector.fromSql(row.half)), all);
+});
+
+const functions = {
+  l2Distance: '<->',
+  maxInnerProduct: '<#>',
+  cosineDistance: '<=>',
+  l1Distance: '<+>',
+};
+
+for (const [name, operator] of Object.entries(functions)) {
+  for (const column of ['embedding', 'half']) {
+    test(`${name} of ${column}`, async () => {
+      const order = () => knex.queryBuilder()[name](column, query);
+      const rows = await knex('knex_items')
+        .select({ distance: order() }).orderBy(order()).limit(5);
+
+      nearlyEqual(assert, rows.map((row) => row.distance),
+        nearest(all, query, operator, 5));
+    });
+  }
+}
+
+test('the index answers', async () => {
+  await knex.transaction(async (trx) => {
+    await trx.raw('SET LOCAL enable_seqscan = off');
+    const search = trx('knex_items').select('id')
+      .orderBy(knex.queryBuilder().l2Distance('embedding', query)).limit(5);
+    const plan = await trx.raw(`EXPLAIN ${search.toString()}`);
+
+    assert.match(plan.rows.map((row) => row['QUERY PLAN']).join('\n'),
+      /Index Scan using knex_l2/);
+    assert.equal((await search)[0].id, 8);
+  });
+  await knex.raw("SELECT hnsw_index_check('knex_l2', true)");
+  await knex.raw("SELECT hnsw_index_check('knex_cosine', true)");
+});
