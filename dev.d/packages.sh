@@ -55,6 +55,11 @@ missing_packages() {
     [ -x "$dir/bin/postgres" ] || echo "postgresql-$PG_MAJOR"
     [ -e "/usr/include/postgresql/$PG_MAJOR/server/postgres.h" ] ||
       echo "postgresql-server-dev-$PG_MAJOR"
+    # For the test of moving from it; in a root, where it bothers nobody
+    [ -z "${VECTOR_HNSW_SUITE:-}" ] ||
+      [ -e "/usr/share/postgresql/$PG_MAJOR/extension/vector.control" ] ||
+      [ "$VECTOR_HNSW_SUITE" = bookworm ] ||
+      echo "postgresql-$PG_MAJOR-pgvector"
   fi
 }
 

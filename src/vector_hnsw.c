@@ -35,6 +35,26 @@ static const struct config_enum_entry iterative_scan_options[] = {
 	{NULL, 0, false}
 };
 
+/*
+ * pgvector's library has settings of the same names, which the server does
+ * not let two libraries define.  Before either is loaded there may be
+ * placeholders.
+ */
+static void
+refuse_second_library(void)
+{
+	if (GetConfigOption("hnsw.ef_search", true, false) == NULL ||
+		(GetConfigOptionFlags("hnsw.ef_search", true) &
+		 GUC_CUSTOM_PLACEHOLDER) != 0)
+		return;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 errmsg("library \"vector_hnsw\" cannot be loaded beside another one with settings \"hnsw.*\""),
+			 errdetail("This session has loaded that of pgvector, or a similar one."),
+			 errhint("Start a new session.")));
+}
+
 static void
 define_settings(void)
 {
@@ -77,6 +97,7 @@ define_settings(void)
 void
 _PG_init(void)
 {
+	refuse_second_library();
 	distance_init();
 	define_settings();
 	hnsw_test_points_init();
