@@ -18,11 +18,14 @@
 #include "utils/float.h"
 #include "utils/varbit.h"
 
-/* How many elements the chunk has that begins at i */
+/*
+ * How many elements the chunk has that begins at i.  Unsigned, as compilers
+ * warn of the negative length that they think possible.
+ */
 static inline int
 chunk_size(const DenseVector *vector, int i)
 {
-	return Min(DENSE_CHUNK, vector->dim - i);
+	return Min((uint32) DENSE_CHUNK, (uint32) (vector->dim - i));
 }
 
 /*
