@@ -28,6 +28,7 @@
 
 #include "distance/decimals.h"
 #include "distance/half.h"
+#include "distance/sparse.h"
 
 /* What the arrays of a float kernel hold */
 typedef enum ElementKind
@@ -67,6 +68,13 @@ typedef struct DistanceKernels
 
 	/* decimal digits of n elements, n at most DECIMALS_MAX */
 	void		(*decimals_f32) (Decimals *to, const float *values, int n);
+
+	/*
+	 * For each element of a the value of b at its index, or 0, and the values
+	 * of b with 0 instead of those.
+	 */
+	void		(*align_sparse) (SparseArray a, SparseArray b,
+								 float *partners, float *rest);
 
 	/*
 	 * In-place unnormalized Walsh-Hadamard transform of 2^log2n elements

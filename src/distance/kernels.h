@@ -116,6 +116,36 @@ join_words(uint64 a, uint64 b, BitOperation operation)
 	return a ^ b;
 }
 
+/*
+ * What is left of two sparse arrays from their elements i and j on: stores
+ * partners, and clears their values in rest.
+ */
+static inline void
+align_merging(SparseArray a, int i, SparseArray b, int j, float *partners,
+			  float *rest)
+{
+	while (i < a.n && j < b.n)
+	{
+		if (a.indices[i] < b.indices[j])
+			i++;
+		else if (a.indices[i] > b.indices[j])
+			j++;
+		else
+		{
+			partners[i++] = b.values[j];
+			rest[j++] = 0;
+		}
+	}
+}
+
+/* Before anything is known of partners */
+static inline void
+align_begin(SparseArray a, SparseArray b, float *partners, float *rest)
+{
+	memset(partners, 0, a.n * sizeof(float));
+	memcpy(rest, b.values, b.n * sizeof(float));
+}
+
 extern const DistanceKernels distance_kernels_portable;
 
 #ifdef HNSW_KERNELS_X86
@@ -125,6 +155,10 @@ extern const DistanceKernels distance_kernels_avx512_popcnt;
 
 /* decimals_avx2.c */
 extern void decimals_avx2(Decimals *to, const float *values, int n);
+
+/* sparse_avx2.c */
+extern void align_sparse_avx2(SparseArray a, SparseArray b, float *partners,
+							  float *rest);
 #endif
 
 #ifdef HNSW_KERNELS_NEON

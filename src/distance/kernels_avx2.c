@@ -657,6 +657,7 @@ const DistanceKernels distance_kernels_avx2 = {
 	.f32_from_f16 = f32_from_f16,
 	.f16_from_f32 = f16_from_f32,
 	.decimals_f32 = decimals_avx2,
+	.align_sparse = align_sparse_avx2,
 	.hadamard_f32 = hadamard_f32,
 	.dot_u8_s8 = dot_u8_s8,
 	.dot_u4_s8 = dot_u4_s8,

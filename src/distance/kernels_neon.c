@@ -156,6 +156,12 @@ f16_from_f32(Half *to, const float *from, int n)
 }
 
 static void
+align_sparse(SparseArray a, SparseArray b, float *partners, float *rest)
+{
+	distance_kernels_portable.align_sparse(a, b, partners, rest);
+}
+
+static void
 decimals_f32(Decimals *to, const float *values, int n)
 {
 	distance_kernels_portable.decimals_f32(to, values, n);
@@ -444,6 +450,7 @@ const DistanceKernels distance_kernels_neon = {
 	.f32_from_f16 = f32_from_f16,
 	.f16_from_f32 = f16_from_f32,
 	.decimals_f32 = decimals_f32,
+	.align_sparse = align_sparse,
 	.hadamard_f32 = hadamard_f32,
 	.dot_u8_s8 = dot_u8_s8,
 	.dot_u4_s8 = dot_u4_s8,
@@ -521,6 +528,7 @@ const DistanceKernels distance_kernels_neon_dot = {
 	.f32_from_f16 = f32_from_f16,
 	.f16_from_f32 = f16_from_f32,
 	.decimals_f32 = decimals_f32,
+	.align_sparse = align_sparse,
 	.hadamard_f32 = hadamard_f32,
 	.dot_u8_s8 = dot_dot_u8_s8,
 	.dot_u4_s8 = dot_dot_u4_s8,

@@ -96,6 +96,13 @@ f16_from_f32(Half *to, const float *from, int n)
 		to[i] = float_to_half(from[i]);
 }
 
+static void
+align_sparse(SparseArray a, SparseArray b, float *partners, float *rest)
+{
+	align_begin(a, b, partners, rest);
+	align_merging(a, 0, b, 0, partners, rest);
+}
+
 /* Plain C is no faster with many at a time. */
 static void
 decimals_f32(Decimals *to, const float *values, int n)
@@ -248,6 +255,7 @@ const DistanceKernels distance_kernels_portable = {
 	.f32_from_f16 = f32_from_f16,
 	.f16_from_f32 = f16_from_f32,
 	.decimals_f32 = decimals_f32,
+	.align_sparse = align_sparse,
 	.hadamard_f32 = hadamard_f32,
 	.dot_u8_s8 = dot_u8_s8,
 	.dot_u4_s8 = dot_u4_s8,

@@ -3,8 +3,8 @@
  * sparse.h
  *	  Distances of sparse arrays: values with their indices, all others 0.
  *
- * Sums are computed in float32, as those of the dense kernels are, and have
- * the accuracy that distance.h states.
+ * Sums are those of the dense kernels, and have the accuracy that distance.h
+ * states.
  *
  * src/distance/sparse.h
  *
@@ -12,6 +12,8 @@
  */
 #ifndef HNSW_SPARSE_H
 #define HNSW_SPARSE_H
+
+#define SPARSE_MAX	16000		/* elements of an array, at most */
 
 typedef struct SparseArray
 {

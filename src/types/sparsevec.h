@@ -16,7 +16,7 @@
 #include "types/kind.h"
 
 #define SPARSEVEC_MAX_DIM	1000000000
-#define SPARSEVEC_MAX_NNZ	16000
+#define SPARSEVEC_MAX_NNZ	SPARSE_MAX
 
 /* As stored, after detoasting: a Datum is never used as it is. */
 typedef struct SparseVector

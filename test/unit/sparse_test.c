@@ -12,10 +12,10 @@
  */
 #include "unit.h"
 
-#include "distance/sparse.h"
+#include "distance/distance.h"
 
 #define MAX_DIM		2000
-#define ROUNDS		20000
+#define ROUNDS		8000
 
 /* A dense array, and the sparse one of what is not zero in it */
 typedef struct Example
@@ -153,8 +153,16 @@ test_overflow(void)
 int
 main(int argc, char **argv)
 {
+	int			count;
+	const DistanceKernels *const *sets = distance_supported_kernels(&count);
+
 	unit_start(argc, argv);
-	test_random();
-	test_overflow();
+	for (int i = 0; i < count; i++)
+	{
+		distance_use_kernels(sets[i]->name);
+		printf("# %s\n", sets[i]->name);
+		test_random();
+		test_overflow();
+	}
 	return unit_finish();
 }
