@@ -145,11 +145,13 @@ typedef struct Spill
 	uint64		count;
 	uint64		nheap;
 	uint64		allocated;
+	void	   *owner;			/* entries live as long as this */
 } Spill;
 
 static inline void
-spill_init(Spill *spill)
+spill_init(Spill *spill, void *owner)
 {
+	spill->owner = owner;
 	spill->entries = NULL;
 	spill->count = spill->nheap = spill->allocated = 0;
 }
@@ -172,8 +174,9 @@ spill_grow(Spill *spill)
 {
 	spill->allocated = Max(1024, spill->allocated * 2);
 	if (spill->entries == NULL)
-		spill->entries = graph_array_alloc(spill->allocated,
-										   sizeof(PoolEntry));
+		spill->entries = graph_array_alloc_beside(spill->owner,
+												  spill->allocated,
+												  sizeof(PoolEntry));
 	else
 		spill->entries = graph_array_realloc(spill->entries,
 											 spill->allocated,

@@ -55,7 +55,7 @@ graph_search_create(GraphStore *store, bool keep_rejected)
 	search->keep_rejected = keep_rejected;
 	visited_init(&search->visited);
 	pool_init(&search->pool);
-	spill_init(&search->spill);
+	spill_init(&search->spill, search);
 	search->results_allocated = 64;
 	search->results = palloc(search->results_allocated *
 							 sizeof(GraphNeighbour));
