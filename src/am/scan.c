@@ -252,7 +252,7 @@ prepare_search(HnswScan *so)
  * they do: with that at hand too, a scan that goes on comes to every point.
  */
 static int
-first_batch(HnswScan *so)
+search_from_entry(HnswScan *so)
 {
 	GraphStore *store = &so->store.store;
 	GraphNeighbour entries[2];
@@ -262,6 +262,28 @@ first_batch(HnswScan *so)
 	entries[1].point = so->store.reader.ix->meta.entry_point;
 	store->score(store, &entries[1].point, 1, &entries[1].distance);
 	return graph_search_level(so->search, entries, 2, 0, so->ef);
+}
+
+/*
+ * An entry point that was dead can be replaced and given back before we come
+ * there, and then it leads nowhere.
+ */
+static int
+first_batch(HnswScan *so)
+{
+	HnswReader *reader = &so->store.reader;
+	PointId		entry;
+	int			n;
+
+	HNSW_TEST_POINT("scan-begun");
+	do
+	{
+		entry = reader->ix->meta.entry_point;
+		n = search_from_entry(so);
+		if (n == 0)
+			hnsw_index_refresh(reader->ix, reader->index);
+	} while (n == 0 && reader->ix->meta.entry_point != entry);
+	return n;
 }
 
 /*
