@@ -63,8 +63,6 @@ typedef struct HnswCheck
 	uint8	   *points;			/* POINT_*, by point */
 	PointId    *slot_owners;	/* by upper slot, InvalidPointId when none */
 	uint8	   *items_used;		/* by overflow page, ITEM_BYTES each */
-	uint32		nhigher;		/* points above the entry point, */
-	PointId		first_higher;	/* and the first of them */
 	Tuplesortstate *tids;
 	struct RowTwice *twice;		/* see check_lists.c */
 	int			ntwice;

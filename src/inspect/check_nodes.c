@@ -125,22 +125,6 @@ claim_slots(HnswCheck *check, BlockNumber block, PointId point, int level,
 	}
 }
 
-/*
- * A crash between the node of a new highest point and the metapage leaves the
- * lower one as the entry point, which costs a little speed and no result.
- */
-static void
-note_level(HnswCheck *check, PointId point, int level)
-{
-	if (level <= (int) check->meta.entry_level)
-		return;
-	check_refresh(check);
-	if (level <= (int) check->now.entry_level)
-		return;
-	if (check->nhigher++ == 0)
-		check->first_higher = point;
-}
-
 /* A free point keeps its upper slots, and the next one of its list. */
 static void
 check_free_node(HnswCheck *check, BlockNumber block, PointId point,
@@ -180,8 +164,6 @@ check_node(HnswCheck *check, Page page, BlockNumber block, PointId point)
 		return;
 	}
 	check->points[point] = level | POINT_PRESENT;
-	if (HnswNodeIsLive(&copy.node))
-		note_level(check, point, level);
 	if (level > 0)
 		claim_slots(check, block, point, level, parts.upper_slot);
 }
@@ -255,13 +237,4 @@ check_nodes(HnswCheck *check)
 	for (uint32 i = 0; i < hnsw_directory(meta, HNSW_REGION_NODES)->npages; i++)
 		check_node_page(check, i);
 	check_entry_node(check);
-	if (check->nhigher > 0)
-		ereport(WARNING,
-				(errmsg("index \"%s\" has %u points above its entry point",
-						check->name, check->nhigher),
-				 errdetail("The first of them is point %u, of level %d; entry point %u has level %u.",
-						   check->first_higher,
-						   check->points[check->first_higher] &
-						   POINT_LEVEL_MASK,
-						   meta->entry_point, meta->entry_level)));
 }

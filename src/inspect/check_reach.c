@@ -148,10 +148,40 @@ check_count_unreachable(HnswCheck *check)
 	return count;
 }
 
-/* Does the snapshot see one of the point's rows? */
+/*
+ * To look at the rows of points.  Points of rows that nobody sees do not count:
+ * an insert links its point last and then makes it the entry point, and may
+ * have come to an error before, or not yet so far.
+ */
+typedef struct RowLook
+{
+	HnswReader	reader;
+	Snapshot	snapshot;
+	IndexFetchTableData *fetch;
+	TupleTableSlot *slot;
+} RowLook;
+
+static void
+begin_look(RowLook *look, HnswCheck *check)
+{
+	/* whoever is over for this snapshot has done all that to its points */
+	look->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	look->fetch = table_index_fetch_begin(check->heap);
+	look->slot = table_slot_create(check->heap, NULL);
+	hnsw_reader_init(&look->reader, check->index);
+}
+
+static void
+end_look(RowLook *look)
+{
+	table_index_fetch_end(look->fetch);
+	ExecDropSingleTupleTableSlot(look->slot);
+	UnregisterSnapshot(look->snapshot);
+}
+
+/* Does anybody see one of the point's rows? */
 static bool
-is_seen(HnswReader *reader, PointId point, Snapshot snapshot,
-		IndexFetchTableData *fetch, TupleTableSlot *slot)
+is_seen(RowLook *look, PointId point)
 {
 	HnswNodeCopy copy;
 	HnswNodeParts parts;
@@ -159,55 +189,33 @@ is_seen(HnswReader *reader, PointId point, Snapshot snapshot,
 	int			ntids;
 	bool		seen = false;
 
-	hnsw_reader_node(reader, point, &copy, &parts);
-	ntids = hnsw_reader_tids(reader, point, &copy, &parts, &tids);
+	hnsw_reader_node(&look->reader, point, &copy, &parts);
+	ntids = hnsw_reader_tids(&look->reader, point, &copy, &parts, &tids);
 	for (int i = 0; i < ntids && !seen; i++)
 	{
 		bool		call_again = false;
 		bool		all_dead = false;
 
-		seen = table_index_fetch_tuple(fetch, &tids[i], snapshot, slot,
-									   &call_again, &all_dead);
+		seen = table_index_fetch_tuple(look->fetch, &tids[i], look->snapshot,
+									   look->slot, &call_again, &all_dead);
 	}
 	pfree(tids);
 	return seen;
 }
 
-/*
- * Points of rows that nobody sees do not count: an insert links its point
- * last, and may have come to an error before, or not yet so far.
- */
-static uint64
-count_lost(HnswCheck *check, Snapshot snapshot, PointId *first)
+/* Links lead from the entry point to each point. */
+static void
+check_lost(HnswCheck *check, RowLook *look)
 {
-	IndexFetchTableData *fetch = table_index_fetch_begin(check->heap);
-	TupleTableSlot *slot = table_slot_create(check->heap, NULL);
-	HnswReader	reader;
+	PointId		first = InvalidPointId;
 	uint64		lost = 0;
 
-	hnsw_reader_init(&reader, check->index);
 	for (PointId point = 0; point < check->meta.npoints; point++)
 	{
-		if (is_unreachable(check, point) &&
-			is_seen(&reader, point, snapshot, fetch, slot) && lost++ == 0)
-			*first = point;
+		if (is_unreachable(check, point) && is_seen(look, point) &&
+			lost++ == 0)
+			first = point;
 	}
-	table_index_fetch_end(fetch);
-	ExecDropSingleTupleTableSlot(slot);
-	return lost;
-}
-
-void
-check_reachable(HnswCheck *check)
-{
-	/* whoever is over for this snapshot has linked its points */
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	PointId		first_lost = InvalidPointId;
-	uint64		lost;
-
-	mark_reached(check);
-	lost = count_lost(check, snapshot, &first_lost);
-	UnregisterSnapshot(snapshot);
 	if (lost == 0)
 		return;
 
@@ -224,6 +232,47 @@ check_reachable(HnswCheck *check)
 			(errmsg("index \"%s\" has %llu points that no search can reach",
 					check->name, (unsigned long long) lost),
 			 errdetail("The first of them is point %u, of %u points in all.",
-					   first_lost, check->meta.npoints),
+					   first, check->meta.npoints),
 			 errhint("REINDEX makes them reachable.")));
+}
+
+/*
+ * No point is above the entry point.  One that is costs a little speed and no
+ * result.
+ */
+static void
+check_higher(HnswCheck *check, RowLook *look)
+{
+	PointId		first = InvalidPointId;
+	uint64		higher = 0;
+
+	check_refresh(check);
+	for (PointId point = 0; point < check->meta.npoints; point++)
+	{
+		uint8		info = check->points[point];
+
+		if ((info & POINT_LIVE) != 0 &&
+			(info & POINT_LEVEL_MASK) > check->now.entry_level &&
+			is_seen(look, point) && higher++ == 0)
+			first = point;
+	}
+	if (higher > 0 && PointIdIsValid(check->now.entry_point))
+		ereport(WARNING,
+				(errmsg("index \"%s\" has %llu points above its entry point",
+						check->name, (unsigned long long) higher),
+				 errdetail("The first of them is point %u, of level %d; entry point %u has level %u.",
+						   first, check->points[first] & POINT_LEVEL_MASK,
+						   check->now.entry_point, check->now.entry_level)));
+}
+
+void
+check_reachable(HnswCheck *check)
+{
+	RowLook		look;
+
+	begin_look(&look, check);
+	mark_reached(check);
+	check_lost(check, &look);
+	check_higher(check, &look);
+	end_look(&look);
 }
