@@ -9,13 +9,14 @@
  *		 is marked dead: searches walk through it, inserts do not link to it.
  *	  2. Links to dead points are replaced, from what is behind those points
  *		 (graph/vacuum.c).
- *	  3. Points that were dead before this vacuum are given back.
+ *	  3. Points that were dead long enough before this vacuum are given back.
  *
  * Why the third pass comes one vacuum later: an insert that found a point
  * alive may still link to it after pass 2 has gone by.  Such an insert has a
- * transaction id below that at which the point was marked.  When no such
- * transaction runs any more before a vacuum begins, its pass 2 goes over all
- * they did, and then nothing links to the point and nothing will.
+ * transaction id below that at which the point was marked, which is kept in
+ * its node.  When no such transaction runs any more before a vacuum begins,
+ * its pass 2 goes over all they did, and then nothing links to the point and
+ * nothing will.
  *
  * src/am/vacuum.c
  *
@@ -24,6 +25,8 @@
 #include "postgres.h"
 
 #include "access/generic_xlog.h"
+#include "access/table.h"
+#include "access/transam.h"
 #include "am/code_cache.h"
 #include "am/hnsw.h"
 #include "am/page_store.h"
@@ -34,9 +37,9 @@
 #include "pages/page_batch.h"
 #include "storage/freespace.h"
 #include "storage/indexfsm.h"
+#include "storage/procarray.h"
 #include "test_points.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
 typedef struct BulkDelete
 {
@@ -50,7 +53,10 @@ typedef struct BulkDelete
 	void	   *callback_state;
 	IndexBulkDeleteResult *stats;
 	double		kept;
+	FullTransactionId oldest;	/* that ran before npoints was read */
 	PointId		npoints;		/* what comes later is not our concern */
+	bool		any_marked;		/* dead, by this vacuum */
+	FullTransactionId dead_xid; /* of the first that has to stay dead */
 } BulkDelete;
 
 /*-------------------------------------------------------------------------
@@ -123,20 +129,32 @@ prune_overflow_list(BulkDelete *state, const HnswTidWalk *walk)
 
 /* Takes note of a node as it is after pruning. */
 static void
-note_node(BulkDelete *state, PointId point, const HnswNode *node,
-		  bool was_dead)
+note_node(BulkDelete *state, PointId point, const HnswNode *node)
 {
-	if (HnswNodeIsPresent(node))
-		graph_vacuum_note(state->graph, point, HnswNodeLevel(node),
-						  !HnswNodeIsDead(node) ? GRAPH_LIVE :
-						  was_dead ? GRAPH_OLD_DEAD : GRAPH_DEAD);
+	GraphFate	fate = GRAPH_LIVE;
+
+	if (!HnswNodeIsPresent(node))
+		return;
+	if (HnswNodeIsDead(node))
+	{
+		FullTransactionId xid = node_dead_xid(node,
+											  ReadNextFullTransactionId());
+
+		fate = FullTransactionIdPrecedes(xid, state->oldest) ?
+			GRAPH_OLD_DEAD : GRAPH_DEAD;
+		if (fate == GRAPH_DEAD &&
+			(!FullTransactionIdIsValid(state->dead_xid) ||
+			 FullTransactionIdPrecedes(xid, state->dead_xid)))
+			state->dead_xid = xid;
+	}
+	graph_vacuum_note(state->graph, point, HnswNodeLevel(node), fate);
 }
 
 /* A node in which something is to be done */
 static inline bool
 node_changes(BulkDelete *state, HnswNode *node, bool *tid_dead)
 {
-	*tid_dead = ItemPointerIsValid(&node->heaptid) &&
+	*tid_dead = HnswNodeIsLive(node) && ItemPointerIsValid(&node->heaptid) &&
 		is_dead(state, &node->heaptid);
 	if (*tid_dead)
 		return true;
@@ -156,7 +174,6 @@ prune_node_page(BulkDelete *state, PointId first, int nnodes, int *with_more)
 	uint32		per_page = state->reader->ix->meta.nodes_per_page;
 	bool		tid_dead[HNSW_MAX_NODES_PER_PAGE];
 	bool		changes[HNSW_MAX_NODES_PER_PAGE];
-	bool		was_dead[HNSW_MAX_NODES_PER_PAGE];
 	bool		any = false;
 	int			nmore = 0;
 	PageBatch	batch;
@@ -170,17 +187,19 @@ prune_node_page(BulkDelete *state, PointId first, int nnodes, int *with_more)
 										first / per_page));
 	for (int i = 0; i < nnodes; i++)
 	{
-		was_dead[i] = HnswNodeIsDead(&nodes[i]);
 		changes[i] = node_changes(state, &nodes[i], &tid_dead[i]);
 		any |= changes[i];
 		if (tid_dead[i])
 			ItemPointerSetInvalid(&nodes[i].heaptid);
 		if (changes[i] && !HnswNodeHasRows(&nodes[i]))
-			nodes[i].info |= HNSW_NODE_DEAD;
+		{
+			node_set_dead(&nodes[i], ReadNextFullTransactionId());
+			state->any_marked = true;
+		}
 		if ((nodes[i].info & HNSW_NODE_MORE_TIDS) != 0)
 			with_more[nmore++] = i;
 		else
-			note_node(state, first + i, &nodes[i], was_dead[i]);
+			note_node(state, first + i, &nodes[i]);
 	}
 	if (any)
 		page_batch_close(&batch);
@@ -201,24 +220,23 @@ prune_overflow(BulkDelete *state, PointId point)
 		PGAlignedBlock item;
 		HnswTidList *list = (HnswTidList *) item.data;
 		double		kept = state->kept;
-		bool		was_dead;
 
 		hnsw_reader_node(state->reader, point, &copy, &parts);
-		was_dead = HnswNodeIsDead(&copy.node);
 		hnsw_reader_start_tids(&walk, &parts);
 		while (hnsw_reader_next_tids(state->reader, point, &walk, list))
 			prune_overflow_list(state, &walk);
 
-		if (state->kept > kept || was_dead ||
+		if (state->kept > kept || !HnswNodeIsLive(&copy.node) ||
 			ItemPointerIsValid(&copy.node.heaptid))
 		{
-			note_node(state, point, &copy.node, was_dead);
+			note_node(state, point, &copy.node);
 			return;
 		}
 		if (hnsw_writer_mark_dead(state->reader, point, &copy, &parts))
 		{
-			copy.node.info |= HNSW_NODE_DEAD;
-			note_node(state, point, &copy.node, false);
+			state->any_marked = true;
+			hnsw_reader_node(state->reader, point, &copy, &parts);
+			note_node(state, point, &copy.node);
 			return;
 		}
 
@@ -316,32 +334,27 @@ free_points(BulkDelete *state)
  * place.
  */
 static void
-replace_entry(BulkDelete *state, FullTransactionId dead_xid)
+replace_entry(BulkDelete *state)
 {
 	PointId		entry = state->reader->ix->meta.entry_point;
 	GraphEntry	new_entry = graph_vacuum_new_entry(state->graph, entry);
-	bool		replace = PointIdIsValid(new_entry.point);
 
-	if (replace || FullTransactionIdIsValid(dead_xid))
-		(void) hnsw_writer_vacuum_meta(state->reader,
-									   replace ? entry : InvalidPointId,
-									   new_entry, dead_xid);
+	HNSW_TEST_POINT("vacuum-entry");
+	if (PointIdIsValid(new_entry.point))
+		(void) hnsw_writer_entry(state->reader, entry, new_entry);
 }
 
-/*
- * The time when the dead points were marked; invalid when there are none.
- * Those that a vacuum without an end has left were marked before now.
- */
+/* All transactions before this one are over, and so are their snapshots. */
 static FullTransactionId
-time_of_marking(const BulkDelete *state, FullTransactionId before)
+oldest_transaction(Relation index)
 {
-	uint64		ndead = graph_vacuum_ndead(state->graph);
+	Relation	heap = table_open(index->rd_index->indrelid, NoLock);
+	TransactionId oldest = GetOldestNonRemovableTransactionId(heap);
+	FullTransactionId next = ReadNextFullTransactionId();
+	uint32		age = XidFromFullTransactionId(next) - oldest;
 
-	if (ndead + graph_vacuum_nold(state->graph) == 0)
-		return InvalidFullTransactionId;
-	if (ndead == 0 && FullTransactionIdIsValid(before))
-		return before;
-	return ReadNextFullTransactionId();
+	table_close(heap, NoLock);
+	return FullTransactionIdFromU64(U64FromFullTransactionId(next) - age);
 }
 
 static void
@@ -381,38 +394,32 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "hnsw vacuum",
 												  ALLOCSET_DEFAULT_SIZES);
-	FullTransactionId dead_xid;
+	FullTransactionId oldest = oldest_transaction(info->index);
 	MemoryContext old;
 	BulkDelete	state;
-	bool		may_free;
-	uint64		ndead;
-	uint64		nold;
 
 	if (stats == NULL)
 		stats = palloc0(sizeof(IndexBulkDeleteResult));
 	old = MemoryContextSwitchTo(context);
 
-	/* before the number of points is read, see the head of the file */
-	dead_xid = hnsw_index_open(info->index)->meta.dead_xid;
-	may_free = FullTransactionIdIsValid(dead_xid) &&
-		GlobalVisCheckRemovableFullXid(NULL, dead_xid);
+	/* reads the number of points, after the above: see the head of the file */
 	init_bulk_delete(&state, info->index);
+	state.oldest = oldest;
 	state.callback = callback;
 	state.callback_state = callback_state;
 	state.stats = stats;
 
-	if (FullTransactionIdIsValid(dead_xid))
-		hnsw_writer_forget_dead_xid(state.reader);
 	HNSW_TEST_POINT("vacuum-begun");
 	remove_rows(&state);
 	HNSW_TEST_POINT("vacuum-rows-removed");
-	ndead = graph_vacuum_ndead(state.graph);
-	nold = graph_vacuum_nold(state.graph);
-	replace_entry(&state, time_of_marking(&state, dead_xid));
-	if (ndead + nold > 0)
+	replace_entry(&state);
+	if (state.any_marked || graph_vacuum_nold(state.graph) > 0)
 		repair_links(&state);
-	if (may_free && nold > 0)
+	if (graph_vacuum_nold(state.graph) > 0)
 		free_points(&state);
+	if (!FullTransactionIdEquals(state.dead_xid,
+								 state.reader->ix->meta.dead_xid))
+		hnsw_writer_dead_xid(state.reader, state.dead_xid);
 
 	stats->num_index_tuples = state.kept;
 	stats->estimated_count = false;
@@ -421,11 +428,32 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	return stats;
 }
 
+static bool
+nothing_is_dead(ItemPointer tid, void *arg)
+{
+	return false;
+}
+
+/*
+ * A vacuum that found no dead rows comes here only; it is the time to give
+ * back what others have left dead.
+ */
 IndexBulkDeleteResult *
 hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
-	if (info->analyze_only || stats == NULL)
+	if (info->analyze_only)
 		return stats;
+	if (stats == NULL)
+	{
+		FullTransactionId dead_xid =
+			hnsw_index_open(info->index)->meta.dead_xid;
+
+		if (!FullTransactionIdIsValid(dead_xid) ||
+			!FullTransactionIdPrecedes(dead_xid,
+									   oldest_transaction(info->index)))
+			return NULL;
+		stats = hnsw_bulk_delete(info, NULL, nothing_is_dead, NULL);
+	}
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	IndexFreeSpaceMapVacuum(info->index);
 	return stats;

@@ -42,8 +42,8 @@ typedef struct GraphVacuumOptions
 typedef enum GraphFate
 {
 	GRAPH_LIVE,
-	GRAPH_DEAD,					/* marked by this vacuum */
-	GRAPH_OLD_DEAD				/* marked before */
+	GRAPH_DEAD,
+	GRAPH_OLD_DEAD				/* for so long that nobody will link to it */
 } GraphFate;
 
 extern GraphVacuum *graph_vacuum_create(const GraphVacuumOptions *options);

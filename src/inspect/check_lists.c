@@ -428,7 +428,8 @@ check_tids(NodeCheck *node)
 	uint64		ntids;
 
 	ntids = check_tid_lists(node);
-	if (ItemPointerIsValid(&node->copy.node.heaptid))
+	if (HnswNodeIsLive(&node->copy.node) &&
+		ItemPointerIsValid(&node->copy.node.heaptid))
 	{
 		check_tid(node, node->block, &node->copy.node.heaptid);
 		ntids++;

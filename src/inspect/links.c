@@ -41,9 +41,6 @@ first_row(HnswReader *reader, PointId point, const HnswNodeCopy *copy,
 	ItemPointerData *tids;
 	int			ntids;
 
-	*tid = copy->node.heaptid;
-	if (ItemPointerIsValid(tid))
-		return true;
 	ntids = hnsw_reader_tids(reader, point, copy, parts, &tids);
 	if (ntids > 0)
 		*tid = tids[0];

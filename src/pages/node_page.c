@@ -184,6 +184,27 @@ node_page_put(Page page, int nodes_per_page, int index,
 	return true;
 }
 
+void
+node_set_dead(HnswNode *node, FullTransactionId next)
+{
+	uint64		xid = U64FromFullTransactionId(next);
+
+	node->info |= HNSW_NODE_DEAD;
+	ItemPointerSet(&node->heaptid, (BlockNumber) (xid >> 16), (uint16) xid);
+}
+
+/* There is room for 48 bits: how long ago it was can be told for so long. */
+FullTransactionId
+node_dead_xid(const HnswNode *node, FullTransactionId next)
+{
+	uint64		low = (uint64) ItemPointerGetBlockNumberNoCheck(&node->heaptid) << 16 |
+		ItemPointerGetOffsetNumberNoCheck(&node->heaptid);
+	uint64		now = U64FromFullTransactionId(next);
+	uint64		age = (now - low) & ((UINT64CONST(1) << 48) - 1);
+
+	return FullTransactionIdFromU64(now > age ? now - age : 0);
+}
+
 bool
 node_copies_equal(const HnswNodeCopy *a, const HnswNodeCopy *b)
 {

@@ -164,9 +164,8 @@ typedef struct HnswMetaPageData
 	PointId		free_points[GRAPH_MAX_LEVEL + 1];
 
 	/*
-	 * Next transaction id when points were last marked DEAD: once it is over
-	 * for everybody, nobody can have seen them alive and still link to them.
-	 * Invalid while a vacuum marks points, or when it did not come to an end.
+	 * When the first of the points was marked that the last vacuum has left
+	 * dead, invalid when there are none.  A hint: the nodes know, see below.
 	 */
 	FullTransactionId dead_xid;
 } HnswMetaPageData;
@@ -189,7 +188,8 @@ typedef struct HnswMetaPageData
  */
 typedef struct HnswNode
 {
-	ItemPointerData heaptid;	/* invalid: the point stands for no row */
+	ItemPointerData heaptid;	/* invalid: the point stands for no row; when
+								 * it is dead, see node_dead_xid */
 	uint16		var_offset;		/* of the variable part within the page */
 	uint16		var_size;		/* its length and the slack behind it */
 	uint8		info;			/* level and flags */

@@ -429,7 +429,7 @@ hnsw_writer_entry(HnswReader *reader, PointId seen, GraphEntry entry)
 }
 
 void
-hnsw_writer_forget_dead_xid(HnswReader *reader)
+hnsw_writer_dead_xid(HnswReader *reader, FullTransactionId dead_xid)
 {
 	PageBatch	batch;
 
@@ -437,33 +437,7 @@ hnsw_writer_forget_dead_xid(HnswReader *reader)
 	page_batch_add(&batch, HNSW_REGION_META, 0);
 	page_batch_open(&batch);
 	HnswPageGetMeta(page_batch_page(&batch, HNSW_REGION_META, 0))->dead_xid =
-		InvalidFullTransactionId;
+		dead_xid;
 	page_batch_close(&batch);
 	hnsw_index_refresh(reader->ix, reader->index);
-}
-
-bool
-hnsw_writer_vacuum_meta(HnswReader *reader, PointId dead_entry,
-						GraphEntry new_entry, FullTransactionId dead_xid)
-{
-	PageBatch	batch;
-	HnswMetaPageData *meta;
-	bool		replaced;
-
-	HNSW_TEST_POINT("vacuum-meta");
-	page_batch_init(&batch, reader);
-	page_batch_add(&batch, HNSW_REGION_META, 0);
-	page_batch_open(&batch);
-	meta = HnswPageGetMeta(page_batch_page(&batch, HNSW_REGION_META, 0));
-	replaced = PointIdIsValid(dead_entry) && meta->entry_point == dead_entry;
-	if (replaced)
-	{
-		meta->entry_point = new_entry.point;
-		meta->entry_level = new_entry.level;
-	}
-	if (FullTransactionIdIsValid(dead_xid))
-		meta->dead_xid = dead_xid;
-	page_batch_close(&batch);
-	hnsw_index_refresh(reader->ix, reader->index);
-	return replaced;
 }

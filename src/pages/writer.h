@@ -114,19 +114,8 @@ extern bool hnsw_writer_mark_dead(HnswReader *reader, PointId point,
  */
 extern void hnsw_writer_free(HnswReader *reader, const PointId *points, int n);
 
-/*
- * Makes the time when points were last marked dead unknown, for as long as
- * that goes on.
- */
-extern void hnsw_writer_forget_dead_xid(HnswReader *reader);
-
-/*
- * Sets another entry point, if dead_entry (unless invalid) is still the one,
- * and the time when points were last marked dead, if dead_xid is valid.
- * Returns whether the entry point was set.
- */
-extern bool hnsw_writer_vacuum_meta(HnswReader *reader, PointId dead_entry,
-									GraphEntry new_entry,
-									FullTransactionId dead_xid);
+/* Says when the first of the points was marked that are dead. */
+extern void hnsw_writer_dead_xid(HnswReader *reader,
+								 FullTransactionId dead_xid);
 
 #endif							/* HNSW_WRITER_H */

@@ -45,7 +45,7 @@ hnsw_writer_mark_dead(HnswReader *reader, PointId point,
 	}
 	if (done)
 	{
-		copy.node.info |= HNSW_NODE_DEAD;
+		node_set_dead(&copy.node, ReadNextFullTransactionId());
 		done = node_page_put(page_batch_page(&batch, HNSW_REGION_NODES,
 											 point / per_page),
 							 per_page, point % per_page, &copy, 0);
