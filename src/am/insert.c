@@ -305,6 +305,7 @@ hnsw_insert(Relation index, Datum *values, bool *isnull,
 		return false;
 
 	state = get_state(index, index_info);
+	HNSW_TEST_POINT("insert-begun");
 	old = MemoryContextSwitchTo(state->row_context);
 	state->index = index;
 	state->heap = heap;

@@ -28,9 +28,10 @@ page_writer_get_entry(GraphWriter *writer)
 }
 
 static bool
-page_writer_set_entry(GraphWriter *writer, PointId seen, GraphEntry entry)
+page_writer_set_entry(GraphWriter *writer, PointId seen, GraphEntry entry,
+					  bool linked)
 {
-	return hnsw_writer_entry(writer_reader(writer), seen, entry);
+	return hnsw_writer_entry(writer_reader(writer), seen, entry, linked);
 }
 
 static bool

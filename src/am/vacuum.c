@@ -341,7 +341,7 @@ replace_entry(BulkDelete *state)
 
 	HNSW_TEST_POINT("vacuum-entry");
 	if (PointIdIsValid(new_entry.point))
-		(void) hnsw_writer_entry(state->reader, entry, new_entry);
+		(void) hnsw_writer_entry(state->reader, entry, new_entry, true);
 }
 
 /* All transactions before this one are over, and so are their snapshots. */

@@ -127,10 +127,11 @@ struct GraphWriter
 
 	/*
 	 * Sets the entry point if it is still the one seen (InvalidPointId: if
-	 * there still is none).  Returns whether it did.
+	 * there still is none).  A point that is not linked takes the place of
+	 * no other that is alive.  Returns whether it did.
 	 */
 	bool		(*set_entry) (GraphWriter *writer, PointId seen,
-							  GraphEntry entry);
+							  GraphEntry entry, bool linked);
 
 	/*
 	 * Reads the list of a point at a level into a change, to be altered and

@@ -29,9 +29,6 @@
 #include "graph/link_back.h"
 #include "graph/memory.h"
 
-/* Searches for neighbours that stay long enough to be linked */
-#define MAX_SEARCHES		16
-
 struct GraphInsert
 {
 	GraphInsertOptions options;
@@ -249,7 +246,7 @@ write_level_links(GraphInsert *insert, GraphLevel level)
  * Puts the new point, which is written, with its links if there are any,
  * into the graph.  If there is no live point it becomes the entry point, but
  * only as long as that is so: somebody else may be first, or the neighbours
- * go, and then it needs new ones.
+ * go, and then it needs new ones.  It must not stay without a link.
  */
 static void
 connect_point(GraphInsert *insert, GraphEntry seen, bool linked)
@@ -258,7 +255,7 @@ connect_point(GraphInsert *insert, GraphEntry seen, bool linked)
 	const GraphNewPoint *new_point = &insert->new_point;
 	GraphEntry	self = {new_point->point, new_point->level};
 
-	for (int search = 0; search < MAX_SEARCHES; search++)
+	for (;;)
 	{
 		if (linked)
 		{
@@ -268,7 +265,7 @@ connect_point(GraphInsert *insert, GraphEntry seen, bool linked)
 			if (graph_link_back(&insert->linker, 0))
 				break;
 		}
-		else if (writer->set_entry(writer, seen.point, self))
+		else if (writer->set_entry(writer, seen.point, self, false))
 			return;
 
 		seen = writer->get_entry(writer);
@@ -277,8 +274,11 @@ connect_point(GraphInsert *insert, GraphEntry seen, bool linked)
 			write_level_links(insert, (GraphLevel) level);
 	}
 
+	/* a vacuum may have put a lower one in its place */
+	if (self.level > 0)
+		seen = writer->get_entry(writer);
 	while (self.level > seen.level &&
-		   !writer->set_entry(writer, seen.point, self))
+		   !writer->set_entry(writer, seen.point, self, true))
 		seen = writer->get_entry(writer);
 }
 

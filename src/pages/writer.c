@@ -403,9 +403,28 @@ hnsw_writer_links(HnswReader *reader, HnswLinkChange *changes, int n)
  * The entry point
  *-------------------------------------------------------------------------
  */
-bool
-hnsw_writer_entry(HnswReader *reader, PointId seen, GraphEntry entry)
+static bool
+point_is_live(PageBatch *batch, PointId point)
 {
+	uint32		per_page = batch->reader->ix->meta.nodes_per_page;
+	HnswNodeCopy copy;
+
+	return node_page_copy(page_batch_page(batch, HNSW_REGION_NODES,
+										  point / per_page),
+						  per_page, point % per_page, &copy) &&
+		HnswNodeIsLive(&copy.node);
+}
+
+/*
+ * That the entry point is still the same number is not enough for a point
+ * without links: meanwhile vacuum may have given the number back, and another
+ * point that has it may have become the entry point.
+ */
+bool
+hnsw_writer_entry(HnswReader *reader, PointId seen, GraphEntry entry,
+				  bool linked)
+{
+	bool		look = !linked && PointIdIsValid(seen) && seen != entry.point;
 	PageBatch	batch;
 	HnswMetaPageData *meta;
 	bool		change;
@@ -413,9 +432,13 @@ hnsw_writer_entry(HnswReader *reader, PointId seen, GraphEntry entry)
 	HNSW_TEST_POINT("change-entry");
 	page_batch_init(&batch, reader);
 	page_batch_add(&batch, HNSW_REGION_META, 0);
+	if (look)
+		page_batch_add(&batch, HNSW_REGION_NODES,
+					   seen / reader->ix->meta.nodes_per_page);
 	page_batch_open(&batch);
 	meta = HnswPageGetMeta(page_batch_page(&batch, HNSW_REGION_META, 0));
-	change = meta->entry_point == seen;
+	change = meta->entry_point == seen &&
+		!(look && point_is_live(&batch, seen));
 	if (change)
 	{
 		meta->entry_point = entry.point;

@@ -95,10 +95,11 @@ extern bool hnsw_writer_add_row(HnswReader *reader, PointId point,
 
 /*
  * Sets the entry point in place of seen (InvalidPointId: of none); false when
- * seen is not the entry point any more.
+ * seen is not the entry point any more, or when it is alive and the new one is
+ * not linked.
  */
 extern bool hnsw_writer_entry(HnswReader *reader, PointId seen,
-							  GraphEntry entry);
+							  GraphEntry entry, bool linked);
 
 /*
  * Marks a point dead whose rows are all gone: its lists of rows have been seen

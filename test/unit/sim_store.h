@@ -292,12 +292,16 @@ sim_read_links(GraphWriter *writer, PointId id, GraphLevel level,
  *-------------------------------------------------------------------------
  */
 static bool
-sim_set_entry(GraphWriter *writer, PointId seen, GraphEntry entry)
+sim_set_entry(GraphWriter *writer, PointId seen, GraphEntry entry,
+			  bool linked)
 {
 	Sim		   *sim = sim_view_of_writer(writer)->sim;
 
 	sim_record(sim);
 	if (sim->entry.point != seen)
+		return false;
+	if (!linked && PointIdIsValid(seen) && seen != entry.point &&
+		sim_point(sim, seen)->state == SIM_LIVE)
 		return false;
 	sim->entry = entry;
 	return true;
