@@ -16,6 +16,7 @@
 #include <ctype.h>
 #include <limits.h>
 
+#include "access/parallel.h"
 #include "common/hashfn.h"
 #include "compat.h"
 #include "miscadmin.h"
@@ -24,6 +25,7 @@
 
 static char *stop_at = NULL;
 static int	fail_at = 0;
+static bool fail_in_workers = false;
 
 /* Points that the session has come to since fail_at was set */
 static int	nreached = 0;
@@ -75,7 +77,7 @@ hnsw_test_point(const char *name)
 	if (InterruptHoldoffCount > 0 || CritSectionCount > 0)
 		elog(ERROR, "test point \"%s\" is where a lock is held", name);
 
-	if (++nreached == fail_at)
+	if (++nreached == fail_at && (IsParallelWorker() || !fail_in_workers))
 		elog(ERROR, "test point %d, \"%s\", fails", fail_at, name);
 	if (is_listed(stop_at, name))
 		wait_for_lock(name);
@@ -95,6 +97,12 @@ hnsw_test_points_init(void)
 							"Zero is none.",
 							&fail_at, 0, 0, INT_MAX,
 							PGC_USERSET, 0, NULL, assign_fail_at, NULL);
+
+	DefineCustomBoolVariable("hnsw_test.fail_in_workers",
+							 "Lets only parallel workers fail.",
+							 NULL,
+							 &fail_in_workers, false,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("hnsw_test");
 }

@@ -12,7 +12,11 @@
  *			so the isolation tester sees that the session waits.
  *
  *		hnsw_test.fail_at = N
- *			The Nth point that the session comes to after this is an error.
+ *			The Nth point that the session comes to after this is an error; a
+ *			parallel worker counts by itself.
+ *
+ *		hnsw_test.fail_in_workers = on
+ *			Only in parallel workers.
  *
  * A point may be nowhere where a content lock is held or in a critical
  * section: that is an error, too, whether anybody waits there or not.

@@ -37,6 +37,7 @@
 #include "storage/dsm.h"
 #include "storage/spin.h"
 #include "tcop/tcopprot.h"
+#include "test_points.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/resowner.h"
@@ -112,6 +113,7 @@ wait_for_team(TeamShared *shared)
 {
 	static uint32 wait_event = 0;
 
+	HNSW_TEST_POINT("build-team-waits");
 	if (wait_event == 0)
 		wait_event = WaitEventExtensionNew("HnswBuild");
 	BarrierArriveAndWait(&shared->barrier, wait_event);
@@ -324,6 +326,7 @@ load_part(TeamShared *shared, ParallelTableScanDesc scan, BuildLoad *load)
 	const RowTotals *rows;
 	double		heap_rows;
 
+	HNSW_TEST_POINT("build-load");
 	load->scan = table_beginscan_parallel(load->heap, scan);
 	load->writer = row_writer_create(load->quantizer, &shared->files, number);
 	load->nloaded = &shared->nloaded;
@@ -472,6 +475,7 @@ help_to_build(TeamWorker *worker, const TeamRound *round, int phase)
 
 	if (segment == NULL)
 		elog(ERROR, "could not map the memory of an hnsw index build");
+	HNSW_TEST_POINT("build-help");
 	memory = dsm_segment_address(segment);
 	worker->quantizer->max_norm_sq = round->max_norm_sq;
 	points = build_points_create(worker->quantizer, memory, &round->room,
@@ -535,6 +539,7 @@ hnsw_build_worker(dsm_segment *segment, shm_toc *toc)
 	TeamWorker	worker;
 	int			phase;
 
+	HNSW_TEST_POINT("build-worker");
 	worker.team.wait = worker_wait;
 	worker.team.report = worker_report;
 	worker.shared = shared;

@@ -24,7 +24,8 @@ IMMUTABLE AS
 
 -- As many rows as there are come out of the index
 CREATE FUNCTION found_all(name regclass) RETURNS text LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_sort = off AS $$
+SET enable_seqscan = off SET enable_sort = off
+SET hnsw.iterative_scan = relaxed_order AS $$
 DECLARE
 	rows	int;
 	found	int;
@@ -135,6 +136,20 @@ errors_in('vacuum of all rows', 10, "$table DELETE FROM items;",
 	'VACUUM items');
 
 errors_in('REINDEX', 5, $table, 'REINDEX INDEX items_v');
+
+# Whoever of the leader and the workers comes to the point first ends it for
+# all.
+my $parallel = <<'SQL';
+DROP TABLE IF EXISTS items;
+CREATE TABLE items (id int, v vector(3)) WITH (parallel_workers = 2);
+INSERT INTO items SELECT i, vec(i, 3) FROM generate_series(1, 400) i;
+CREATE INDEX items_v ON items USING hnsw (v vector_l2_ops)
+	WITH (m = 3, ef_construction = 10);
+SQL
+
+errors_in('parallel REINDEX', 7, $parallel, 'REINDEX INDEX items_v');
+errors_in('parallel REINDEX, in workers', 1,
+	"$parallel SET hnsw_test.fail_in_workers = on;", 'REINDEX INDEX items_v');
 
 # What it leaves has to be dropped by hand
 errors_in('REINDEX CONCURRENTLY', 5, $table,
