@@ -6,16 +6,24 @@
  * Arrays are allocated to their very size, so that a sanitizer sees a read
  * outside of them.
  *
+ * Called with --bench it prints nanoseconds per call instead.
+ *
  * test/unit/sparse_test.c
  *
  *-------------------------------------------------------------------------
  */
 #include "unit.h"
 
+#include <float.h>
+#include <time.h>
+
 #include "distance/distance.h"
 
 #define MAX_DIM		2000
 #define ROUNDS		8000
+
+#define BENCH_DIM		30000
+#define BENCH_ARRAYS	500
 
 /* A dense array, and the sparse one of what is not zero in it */
 typedef struct Example
@@ -150,11 +158,93 @@ test_overflow(void)
 			"overflow of a term");
 }
 
+/* Nanoseconds of CPU time */
+static double
+nanoseconds_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return now.tv_sec * 1e9 + now.tv_nsec;
+}
+
+
+/* Arrays of BENCH_DIM dimensions with about n elements each */
+static void
+make_bench(SparseArray *arrays, int n)
+{
+	for (int k = 0; k < BENCH_ARRAYS; k++)
+	{
+		int32	   *indices = malloc(BENCH_DIM * sizeof(int32));
+		float	   *values = malloc(BENCH_DIM * sizeof(float));
+		int			count = 0;
+
+		for (int i = 0; i < BENCH_DIM; i++)
+		{
+			if (unit_random_below(BENCH_DIM) >= (uint32) n)
+				continue;
+			indices[count] = i;
+			values[count++] = unit_random_normal();
+		}
+		arrays[k].indices = indices;
+		arrays[k].values = values;
+		arrays[k].n = count;
+	}
+}
+
+/* Best of several rounds over all pairs of one array with the others */
+static double
+bench_nanoseconds(const SparseArray *arrays)
+{
+	volatile float sink = 0;
+	double		best = DBL_MAX;
+
+	for (int round = 0; round < 10; round++)
+	{
+		double		start = nanoseconds_now();
+
+		for (int k = 1; k < BENCH_ARRAYS; k++)
+			sink = sink + sparse_l2_squared(arrays[0], arrays[k]);
+		best = Min(best, (nanoseconds_now() - start) / (BENCH_ARRAYS - 1));
+	}
+	return best;
+}
+
+static int
+run_bench(const DistanceKernels *const *sets, int count)
+{
+	static const int sizes[] = {30, 150, 1000};
+
+	for (int i = 0; i < (int) lengthof(sizes); i++)
+	{
+		SparseArray arrays[BENCH_ARRAYS];
+
+		make_bench(arrays, sizes[i]);
+		printf("l2_squared, %d of %d:", sizes[i], BENCH_DIM);
+		for (int set = 0; set < count; set++)
+		{
+			distance_use_kernels(sets[set]->name);
+			printf("  %s %.0f ns", sets[set]->name,
+				   bench_nanoseconds(arrays));
+		}
+		printf("\n");
+		for (int k = 0; k < BENCH_ARRAYS; k++)
+		{
+			free(unconstify(int32 *, arrays[k].indices));
+			free(unconstify(float *, arrays[k].values));
+		}
+	}
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
 	int			count;
 	const DistanceKernels *const *sets = distance_supported_kernels(&count);
+
+	if (argc > 1 && strcmp(argv[1], "--bench") == 0)
+		return run_bench(sets, count);
 
 	unit_start(argc, argv);
 	for (int i = 0; i < count; i++)
