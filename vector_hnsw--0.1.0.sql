@@ -1001,6 +1001,56 @@ CREATE OPERATOR CLASS vector_l1_ops
 	OPERATOR 1 <+> (vector, vector) FOR ORDER BY float_ops,
 	FUNCTION 1 hnsw_vector_l1_support(internal);
 
+CREATE FUNCTION hnsw_halfvec_l2_support(internal) RETURNS internal
+	LANGUAGE C
+	AS 'MODULE_PATHNAME';
+CREATE FUNCTION hnsw_halfvec_ip_support(internal) RETURNS internal
+	LANGUAGE C
+	AS 'MODULE_PATHNAME';
+CREATE FUNCTION hnsw_halfvec_cosine_support(internal) RETURNS internal
+	LANGUAGE C
+	AS 'MODULE_PATHNAME';
+CREATE FUNCTION hnsw_halfvec_l1_support(internal) RETURNS internal
+	LANGUAGE C
+	AS 'MODULE_PATHNAME';
+
+CREATE OPERATOR CLASS halfvec_l2_ops
+	FOR TYPE halfvec USING hnsw AS
+	OPERATOR 1 <-> (halfvec, halfvec) FOR ORDER BY float_ops,
+	FUNCTION 1 hnsw_halfvec_l2_support(internal);
+
+CREATE OPERATOR CLASS halfvec_ip_ops
+	FOR TYPE halfvec USING hnsw AS
+	OPERATOR 1 <#> (halfvec, halfvec) FOR ORDER BY float_ops,
+	FUNCTION 1 hnsw_halfvec_ip_support(internal);
+
+CREATE OPERATOR CLASS halfvec_cosine_ops
+	FOR TYPE halfvec USING hnsw AS
+	OPERATOR 1 <=> (halfvec, halfvec) FOR ORDER BY float_ops,
+	FUNCTION 1 hnsw_halfvec_cosine_support(internal);
+
+CREATE OPERATOR CLASS halfvec_l1_ops
+	FOR TYPE halfvec USING hnsw AS
+	OPERATOR 1 <+> (halfvec, halfvec) FOR ORDER BY float_ops,
+	FUNCTION 1 hnsw_halfvec_l1_support(internal);
+
+CREATE FUNCTION hnsw_bit_hamming_support(internal) RETURNS internal
+	LANGUAGE C
+	AS 'MODULE_PATHNAME';
+CREATE FUNCTION hnsw_bit_jaccard_support(internal) RETURNS internal
+	LANGUAGE C
+	AS 'MODULE_PATHNAME';
+
+CREATE OPERATOR CLASS bit_hamming_ops
+	FOR TYPE bit USING hnsw AS
+	OPERATOR 1 <~> (bit, bit) FOR ORDER BY float_ops,
+	FUNCTION 1 hnsw_bit_hamming_support(internal);
+
+CREATE OPERATOR CLASS bit_jaccard_ops
+	FOR TYPE bit USING hnsw AS
+	OPERATOR 1 <%> (bit, bit) FOR ORDER BY float_ops,
+	FUNCTION 1 hnsw_bit_jaccard_support(internal);
+
 /*
  * Inspection
  */

@@ -20,6 +20,9 @@
 
 #define CACHE_LINE			64
 
+/* Bytes of a code of variable size that are asked for ahead */
+#define USUAL_CODE			512
+
 /*
  * What is needed while rows are added: the hash of each point's vector, and a
  * table of points by hash, with open addressing, less than half full.
@@ -82,7 +85,10 @@ prefetch_code(const BuildPoints *points, PointId point)
 {
 	const uint8 *code = point_code(points, point);
 
-	for (Size i = 0; i < points->code_stride; i += CACHE_LINE)
+	Size		size = points->code_offsets == NULL ? points->code_stride :
+		USUAL_CODE;
+
+	for (Size i = 0; i < size; i += CACHE_LINE)
 		__builtin_prefetch(code + i);
 	__builtin_prefetch(point_factors(points, point));
 }

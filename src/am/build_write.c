@@ -42,7 +42,12 @@ typedef struct IndexWriter
 	BuildSource *source;
 	BlockNumber next_block;
 
-	/* the overflow region, kept back until its size is known */
+	/* codes of variable size, which begin the overflow region */
+	ItemPointerData *values;	/* where each is; or NULL */
+	BulkWriteBuffer value_page; /* the page that is being filled */
+	uint32		nvalue_pages;
+
+	/* the rest of the overflow region, kept back until its size is known */
 	char	  **overflow;
 	uint32		noverflow;
 } IndexWriter;
@@ -70,6 +75,21 @@ start_region(IndexWriter *writer, HnswRegionId region, uint32 npages)
 		directory->extents[0].start = writer->next_block;
 		directory->extents[0].npages = npages;
 	}
+}
+
+/* Gives a region the npages pages that were written last. */
+static void
+extend_region(IndexWriter *writer, HnswRegionId region, uint32 npages)
+{
+	HnswRegionDirectory *directory = &writer->meta->regions[region - 1];
+
+	if (npages == 0)
+		return;
+	directory->extents[directory->nextents].start = writer->next_block -
+		npages;
+	directory->extents[directory->nextents].npages = npages;
+	directory->nextents++;
+	directory->npages += npages;
 }
 
 static void
@@ -119,6 +139,8 @@ fill_record_page(IndexWriter *writer, HnswRegionId region,
 		SourcePoint copy;
 
 		writer->source->get_point(writer->source, point, &copy);
+		if (writer->values != NULL)
+			copy.code = (const uint8 *) &writer->values[point];
 
 		if (piece == 0)
 			memcpy(HnswPageGetBody(page) + i * layout->factors_size,
@@ -130,23 +152,93 @@ fill_record_page(IndexWriter *writer, HnswRegionId region,
 }
 
 static void
-write_records(IndexWriter *writer, HnswRegionId region, int code_size,
-			  int nfactors)
+write_records(IndexWriter *writer, HnswRegionId region,
+			  const HnswRecordLayout *layout)
 {
-	HnswRecordLayout layout;
-	uint32		npages;
+	uint32		npages = hnsw_record_pages(layout, writer->meta->npoints);
 
-	hnsw_record_layout(&layout, code_size, nfactors);
-	npages = hnsw_record_pages(&layout, writer->meta->npoints);
 	start_region(writer, region, npages);
 	for (uint32 i = 0; i < npages; i++)
 	{
 		BulkWriteBuffer buffer = smgr_bulk_get_buf(writer->bulk);
 
 		hnsw_page_init((Page) buffer, region, i);
-		fill_record_page(writer, region, &layout, (Page) buffer, i);
+		fill_record_page(writer, region, layout, (Page) buffer, i);
 		write_page(writer, buffer);
 	}
+}
+
+/*-------------------------------------------------------------------------
+ * Codes of variable size
+ *-------------------------------------------------------------------------
+ */
+
+/* Adds an item to the page that is being filled, or to a new one. */
+static ItemPointerData
+put_value_item(IndexWriter *writer, const void *item, int length)
+{
+	ItemPointerData where;
+	OffsetNumber number = InvalidOffsetNumber;
+
+	if (writer->value_page != NULL)
+		number = overflow_page_add((Page) writer->value_page, item, length);
+	if (number == InvalidOffsetNumber)
+	{
+		if (writer->value_page != NULL)
+			write_page(writer, writer->value_page);
+		writer->value_page = smgr_bulk_get_buf(writer->bulk);
+		overflow_page_init((Page) writer->value_page, writer->nvalue_pages++);
+		number = overflow_page_add((Page) writer->value_page, item, length);
+	}
+	ItemPointerSet(&where, writer->nvalue_pages - 1, number);
+	return where;
+}
+
+/* The parts of a code, the last one first. */
+static ItemPointerData
+put_value(IndexWriter *writer, const uint8 *code, int size)
+{
+	int			offset = (size - 1) / HNSW_CODE_PART * HNSW_CODE_PART;
+	ItemPointerData where = put_value_item(writer, code + offset,
+										   size - offset);
+
+	while (offset > 0)
+	{
+		PGAlignedBlock item;
+
+		offset -= HNSW_CODE_PART;
+		memcpy(item.data, code + offset, HNSW_CODE_PART);
+		memcpy(item.data + HNSW_CODE_PART, &where, sizeof(where));
+		where = put_value_item(writer, item.data, HNSW_OVERFLOW_MAX_ITEM);
+	}
+	return where;
+}
+
+/*
+ * Writes all codes, in the order of points, as what begins the overflow
+ * region; the records of the points need to know where they are.
+ */
+static void
+write_values(IndexWriter *writer, const Quantizer *quantizer)
+{
+	PointId		npoints = writer->meta->npoints;
+
+	start_region(writer, HNSW_REGION_OVERFLOW, 0);
+	if (!quantizer->variable_size)
+		return;
+	writer->values = palloc_extended(npoints * sizeof(ItemPointerData),
+									 MCXT_ALLOC_HUGE);
+	for (PointId point = 0; point < npoints; point++)
+	{
+		SourcePoint copy;
+
+		writer->source->get_point(writer->source, point, &copy);
+		writer->values[point] = put_value(writer, copy.code,
+										  quantizer_code_size(quantizer,
+															  copy.code));
+	}
+	write_page(writer, writer->value_page);
+	extend_region(writer, HNSW_REGION_OVERFLOW, writer->nvalue_pages);
 }
 
 /*-------------------------------------------------------------------------
@@ -172,10 +264,11 @@ add_overflow(IndexWriter *writer, const void *item, int length)
 			writer->overflow = repalloc_huge(writer->overflow,
 											 2 * n * sizeof(char *));
 		writer->overflow[n] = palloc(BLCKSZ);
-		overflow_page_init(writer->overflow[n], n);
+		overflow_page_init(writer->overflow[n], writer->nvalue_pages + n);
 		number = overflow_page_add(writer->overflow[n], item, length);
 	}
-	ItemPointerSet(&where, writer->noverflow - 1, number);
+	ItemPointerSet(&where, writer->nvalue_pages + writer->noverflow - 1,
+				   number);
 	return where;
 }
 
@@ -205,7 +298,6 @@ add_tid_lists(IndexWriter *writer, const DuplicateRow *rows, uint64 n)
 static void
 write_overflow(IndexWriter *writer)
 {
-	start_region(writer, HNSW_REGION_OVERFLOW, writer->noverflow);
 	for (uint32 i = 0; i < writer->noverflow; i++)
 	{
 		BulkWriteBuffer buffer = smgr_bulk_get_buf(writer->bulk);
@@ -213,6 +305,7 @@ write_overflow(IndexWriter *writer)
 		memcpy(buffer, writer->overflow[i], BLCKSZ);
 		write_page(writer, buffer);
 	}
+	extend_region(writer, HNSW_REGION_OVERFLOW, writer->noverflow);
 }
 
 /*-------------------------------------------------------------------------
@@ -474,19 +567,15 @@ set_points(IndexWriter *writer)
 
 /* Tells how many pages there will be, but for the few of the overflow region. */
 static void
-announce_pages(IndexWriter *writer, const Quantizer *quantizer)
+announce_pages(IndexWriter *writer, const HnswRecordLayout *codes,
+			   const HnswRecordLayout *refine)
 {
 	const HnswMetaPageData *meta = writer->meta;
-	HnswRecordLayout codes;
-	HnswRecordLayout refine;
 
-	hnsw_record_layout(&codes, quantizer->code_size, quantizer->nfactors);
-	hnsw_record_layout(&refine, quantizer->refine_size,
-					   quantizer->nrefine_factors);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL,
 								 writer->next_block +
-								 hnsw_record_pages(&codes, meta->npoints) +
-								 hnsw_record_pages(&refine, meta->npoints) +
+								 hnsw_record_pages(codes, meta->npoints) +
+								 hnsw_record_pages(refine, meta->npoints) +
 								 (meta->npoints - 1) / meta->nodes_per_page + 1 +
 								 count_slots(writer) /
 								 HnswUpperSlotsPerPage(meta->m) + 1);
@@ -503,6 +592,8 @@ hnsw_write_index(Relation index, ForkNumber fork, HnswMetaPageData *meta,
 		.next_block = HNSW_META_BLOCK + 1
 	};
 	Quantizer  *quantizer = hnsw_meta_quantizer(meta, centroid);
+	HnswRecordLayout codes;
+	HnswRecordLayout refine;
 	uint16	   *lengths;
 
 	meta->npoints = 0;
@@ -525,11 +616,11 @@ hnsw_write_index(Relation index, ForkNumber fork, HnswMetaPageData *meta,
 		meta->nodes_per_page = choose_nodes_per_page(lengths, meta->npoints,
 													 meta->m);
 		pfree(lengths);
-		announce_pages(&writer, quantizer);
-		write_records(&writer, HNSW_REGION_CODES, quantizer->code_size,
-					  quantizer->nfactors);
-		write_records(&writer, HNSW_REGION_REFINE, quantizer->refine_size,
-					  quantizer->nrefine_factors);
+		hnsw_code_layouts(quantizer, &codes, &refine);
+		write_values(&writer, quantizer);
+		announce_pages(&writer, &codes, &refine);
+		write_records(&writer, HNSW_REGION_CODES, &codes);
+		write_records(&writer, HNSW_REGION_REFINE, &refine);
 		write_nodes(&writer);
 		write_upper(&writer);
 		write_overflow(&writer);

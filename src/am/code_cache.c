@@ -13,6 +13,7 @@
 #include "common/hashfn.h"
 #include "compat.h"
 #include "utils/float.h"
+#include "utils/memutils.h"
 
 typedef struct CachedPoint
 {
@@ -42,12 +43,16 @@ struct HnswCodeCache
 	const Quantizer *quantizer;
 	cached_hash *numbers;
 	Size		record_size;
-	char	   *records;		/* factors, refinement factors, code,
-								 * refinement */
+	char	   *records;		/* factors, refinement factors, code or a
+								 * pointer to it, refinement */
 	uint32		nrecords;
 	uint32		max_records;
 	QuantizedQuery *from;
 	uint32		from_number;	/* record that from was made of */
+
+	/* of codes of variable size */
+	uint8	   *room;			/* for any of them */
+	MemoryContext codes;
 };
 
 #define INVALID_RECORD	PG_UINT32_MAX
@@ -62,7 +67,36 @@ record_code(const HnswCodeCache *cache, uint32 number)
 	code.refine_factors = code.factors + QUANTIZER_MAX_FACTORS;
 	code.code = (uint8 *) (code.refine_factors + QUANTIZER_MAX_FACTORS);
 	code.refine = code.code + cache->quantizer->code_size;
+	if (cache->quantizer->variable_size)
+		memcpy(&code.code, code.code, sizeof(uint8 *));
 	return code;
+}
+
+/* Keeps a code of variable size. */
+static void
+keep_code(HnswCodeCache *cache, uint32 number, const uint8 *code)
+{
+	char	   *record = cache->records + number * cache->record_size;
+	int			size = quantizer_code_size(cache->quantizer, code);
+	uint8	   *copy = MemoryContextAlloc(cache->codes, size);
+
+	memcpy(copy, code, size);
+	memcpy(record + 2 * QUANTIZER_MAX_FACTORS * sizeof(float), &copy,
+		   sizeof(uint8 *));
+}
+
+/* Takes the code of a point from the index. */
+static void
+load_record(HnswCodeCache *cache, uint32 number, PointId point)
+{
+	HnswCode	code = record_code(cache, number);
+
+	if (cache->quantizer->variable_size)
+		code.code = cache->room;
+	hnsw_reader_code(cache->reader, point, code.code, code.factors,
+					 code.refine, code.refine_factors);
+	if (cache->quantizer->variable_size)
+		keep_code(cache, number, code.code);
 }
 
 static uint32
@@ -85,13 +119,8 @@ find_record(HnswCodeCache *cache, PointId point)
 
 	if (!found)
 	{
-		uint32		number = new_record(cache);
-		HnswCode	code = record_code(cache, number);
-
-		entry->number = number;
-		hnsw_reader_code(cache->reader, point, code.code, code.factors,
-						 code.refine, code.refine_factors);
-		return number;
+		entry->number = new_record(cache);
+		load_record(cache, entry->number, point);
 	}
 	return entry->number;
 }
@@ -160,11 +189,20 @@ hnsw_code_cache_create(HnswReader *reader)
 	cache->numbers = cached_create(CurrentMemoryContext, 1024, NULL);
 	cache->record_size = MAXALIGN(2 * QUANTIZER_MAX_FACTORS * sizeof(float) +
 								  cache->quantizer->code_size +
-								  cache->quantizer->refine_size);
+								  cache->quantizer->refine_size +
+								  (cache->quantizer->variable_size ?
+								   sizeof(uint8 *) : 0));
 	cache->max_records = 256;
 	cache->records = palloc_extended(cache->max_records * cache->record_size,
 									 MCXT_ALLOC_HUGE);
 	cache->from = quantizer_query_create(cache->quantizer);
+	if (cache->quantizer->variable_size)
+	{
+		cache->room = palloc(cache->quantizer->max_code_size);
+		cache->codes = AllocSetContextCreate(CurrentMemoryContext,
+											 "hnsw cached codes",
+											 ALLOCSET_DEFAULT_SIZES);
+	}
 	return cache;
 }
 
@@ -174,6 +212,8 @@ hnsw_code_cache_forget(HnswCodeCache *cache)
 	cached_reset(cache->numbers);
 	cache->nrecords = NEW_RECORD + 1;
 	cache->from_number = INVALID_RECORD;
+	if (cache->codes != NULL)
+		MemoryContextReset(cache->codes);
 }
 
 void
@@ -183,7 +223,10 @@ hnsw_code_cache_reset(HnswCodeCache *cache, const HnswCode *new_code)
 	HnswCode	code = record_code(cache, NEW_RECORD);
 
 	hnsw_code_cache_forget(cache);
-	memcpy(code.code, new_code->code, quantizer->code_size);
+	if (quantizer->variable_size)
+		keep_code(cache, NEW_RECORD, new_code->code);
+	else
+		memcpy(code.code, new_code->code, quantizer->code_size);
 	memcpy(code.refine, new_code->refine, quantizer->refine_size);
 	memcpy(code.factors, new_code->factors,
 		   quantizer->nfactors * sizeof(float));
@@ -204,8 +247,10 @@ hnsw_code_cache_equal(HnswCodeCache *cache, PointId point,
 					  const HnswCode *code)
 {
 	HnswCode	other = record_code(cache, find_record(cache, point));
+	int			size = quantizer_code_size(cache->quantizer, code->code);
 
-	return memcmp(other.code, code->code, cache->quantizer->code_size) == 0 &&
+	return size == quantizer_code_size(cache->quantizer, other.code) &&
+		memcmp(other.code, code->code, size) == 0 &&
 		memcmp(other.refine, code->refine, cache->quantizer->refine_size) == 0;
 }
 

@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * opclass.c
- *	  Values of operator classes, and the operator classes of the types that
- *	  come with the extension.
+ *	  Operator classes, and values of their types.
  *
  * src/am/opclass.c
  *
@@ -15,7 +14,6 @@
 #include "catalog/pg_type_d.h"
 #include "common/hashfn.h"
 #include "compat.h"
-#include "types/vector.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
@@ -217,53 +215,3 @@ hnsw_value_hash(const HnswOpclass *opclass, const HnswValue *value)
 	}
 	return hash;
 }
-
-/*-------------------------------------------------------------------------
- * Type vector
- *-------------------------------------------------------------------------
- */
-static int
-typmod_as_is(int32 typmod)
-{
-	return typmod;
-}
-
-static void
-vector_open(Datum datum, HnswValue *value)
-{
-	Vector	   *vector = DatumGetVector(datum);
-
-	value->datum = VectorGetDatum(vector);
-	value->dimensions = vector->dim;
-	value->vector.elements = vector->x;
-}
-
-/* Defines the support function of one operator class of a type. */
-#define SUPPORT_FUNCTION(function, opclass_metric, opclass_form, name, \
-						 max, typmod_function, open_function) \
-PG_FUNCTION_INFO_V1(function); \
-Datum \
-function(PG_FUNCTION_ARGS) \
-{ \
-	static const HnswOpclass opclass = { \
-		.version = HNSW_OPCLASS_VERSION, \
-		.metric = opclass_metric, \
-		.form = opclass_form, \
-		.type_name = name, \
-		.max_dimensions = max, \
-		.typmod_dimensions = typmod_function, \
-		.open = open_function \
-	}; \
-\
-	PG_RETURN_POINTER(&opclass); \
-} \
-extern int	no_such_variable
-
-#define VECTOR_SUPPORT(function, metric) \
-	SUPPORT_FUNCTION(function, metric, HNSW_FORM_DENSE, "vector", \
-					 VECTOR_MAX_DIM, typmod_as_is, vector_open)
-
-VECTOR_SUPPORT(hnsw_vector_l2_support, HNSW_METRIC_L2);
-VECTOR_SUPPORT(hnsw_vector_ip_support, HNSW_METRIC_IP);
-VECTOR_SUPPORT(hnsw_vector_cosine_support, HNSW_METRIC_COSINE);
-VECTOR_SUPPORT(hnsw_vector_l1_support, HNSW_METRIC_L1);

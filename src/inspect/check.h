@@ -17,7 +17,8 @@
  *	  codes, refinement check_records.c
  *	  upper levels		check_upper.c
  *	  overflow			check_overflow.c: each page by itself
- *	  lists				check_lists.c: links of level 0, heap TIDs
+ *	  lists				check_lists.c: links of level 0, heap TIDs, codes
+ *						of variable size
  *	  free points		check_free.c
  *	  reachability		check_reach.c
  *	  rows of the table check_rows.c, when asked for
@@ -55,10 +56,9 @@ typedef struct HnswCheck
 
 	HnswMetaPageData meta;		/* as of the beginning */
 	HnswMetaPageData now;		/* as of the last look */
+	Quantizer  *quantizer;		/* without its centroid */
 	HnswRecordLayout codes;
 	HnswRecordLayout refine;
-	int			nfactors;
-	int			nrefine_factors;
 
 	uint8	   *points;			/* POINT_*, by point */
 	PointId    *slot_owners;	/* by upper slot, InvalidPointId when none */

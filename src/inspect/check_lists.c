@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * check_lists.c
- *	  Links at level 0 and heap TIDs, wherever they are stored.
+ *	  Links at level 0 and heap TIDs, wherever they are stored, and codes of
+ *	  variable size.
  *
  * src/inspect/check_lists.c
  *
@@ -14,6 +15,7 @@
 #include "compat.h"
 #include "inspect/check.h"
 #include "miscadmin.h"
+#include "pages/values.h"
 
 /* Candidates for heap rows that are in the index twice, at most */
 #define MAX_ROWS_TWICE	65536
@@ -117,7 +119,50 @@ item_missing(NodeCheck *node, const ItemPointerData *where)
 				hnsw_region_name(HNSW_REGION_OVERFLOW));
 }
 
-/* Does the node, or one of its lists of rows, point to the item? */
+/* Where the record of the point says that its code is */
+static ItemPointerData
+value_pointer(NodeCheck *node)
+{
+	const HnswRecordLayout *layout = &node->check->codes;
+	PGAlignedBlock page;
+	BlockNumber block;
+	ItemPointerData where;
+
+	(void) check_read_page(node->check, HNSW_REGION_CODES,
+						   node->point / layout->per_page, false, page.data,
+						   &block);
+	memcpy(&where, page.data + layout->codes_offset +
+		   node->point % layout->per_page * sizeof(ItemPointerData),
+		   sizeof(ItemPointerData));
+	return where;
+}
+
+/* Is the item part of the point's code? */
+static bool
+value_refers_to(NodeCheck *node, const ItemPointerData *where)
+{
+	HnswCheck  *check = node->check;
+	ItemPointerData next = value_pointer(node);
+	int			left = check->quantizer->max_code_size;
+
+	while (left > 0 && ItemPointerIsValid(&next))
+	{
+		PGAlignedBlock item;
+		BlockNumber block;
+		int			length;
+
+		if (same_item(&next, where))
+			return true;
+		length = check_find_item(check, node->block, node->point, &next,
+								 item.data, &block);
+		if (length == 0)
+			return false;
+		left -= hnsw_value_part(item.data, length, &next);
+	}
+	return false;
+}
+
+/* Does the node, one of its lists of rows, or its code point to the item? */
 static bool
 node_refers_to(NodeCheck *node, const ItemPointerData *where)
 {
@@ -130,6 +175,8 @@ node_refers_to(NodeCheck *node, const ItemPointerData *where)
 
 	if (ItemPointerIsValid(&node->parts.links_away) &&
 		same_item(&node->parts.links_away, where))
+		return true;
+	if (node->check->quantizer->variable_size && value_refers_to(node, where))
 		return true;
 	for (uint64 i = 0; i < limit && ItemPointerIsValid(&next); i++)
 	{
@@ -439,6 +486,70 @@ check_tids(NodeCheck *node)
 }
 
 /*-------------------------------------------------------------------------
+ * Codes of variable size
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * Complains about a code, unless the point was given back under our hands, and
+ * perhaps taken again.
+ */
+static void
+value_malformed(NodeCheck *node, const ItemPointerData *value, int length)
+{
+	ItemPointerData now = value_pointer(node);
+
+	if (same_item(&now, value) && !node_changed(node))
+		check_fault(node->check, "has a point with a malformed code",
+					"Block %u, point %u: expected a code from item (%u,%u) on, found %d other bytes.",
+					node->block, node->point,
+					ItemPointerGetBlockNumberNoCheck(value),
+					ItemPointerGetOffsetNumberNoCheck(value), length);
+}
+
+static void
+check_value(NodeCheck *node)
+{
+	HnswCheck  *check = node->check;
+	ItemPointerData value = value_pointer(node);
+	ItemPointerData next = value;
+	uint8	   *code = palloc(check->quantizer->max_code_size);
+	int			length = 0;
+
+	do
+	{
+		ItemPointerData where = next;
+		PGAlignedBlock item;
+		BlockNumber block;
+		int			part;
+		int			found = check_find_item(check, node->block, node->point,
+											&where, item.data, &block);
+
+		if (found == 0)
+		{
+			ItemPointerData now = value_pointer(node);
+
+			if (same_item(&now, &value) && !node_changed(node))
+				item_missing(node, &where);
+			length = -1;
+			break;
+		}
+		if (!claim_item(check, &where))
+			item_met_again(node, &where);
+		part = hnsw_value_part(item.data, found, &next);
+		if (part > check->quantizer->max_code_size - length)
+			break;
+		memcpy(code + length, item.data, part);
+		length += part;
+	} while (ItemPointerIsValid(&next));
+
+	if (length >= 0 &&
+		!quantizer_code_is_valid(check->quantizer, code, length))
+		value_malformed(node, &value, length);
+	pfree(code);
+}
+
+/*-------------------------------------------------------------------------
  * All nodes again
  *-------------------------------------------------------------------------
  */
@@ -464,6 +575,8 @@ check_page_lists(HnswCheck *check, uint32 page_no)
 			continue;
 		check_links(&node);
 		check_tids(&node);
+		if (check->quantizer->variable_size)
+			check_value(&node);
 	}
 }
 

@@ -264,15 +264,8 @@ check_capacities(HnswCheck *check)
 static void
 set_layouts(HnswCheck *check)
 {
-	Quantizer  *quantizer = hnsw_meta_quantizer(&check->meta, NULL);
-
-	check->nfactors = quantizer->nfactors;
-	check->nrefine_factors = quantizer->nrefine_factors;
-	hnsw_record_layout(&check->codes, quantizer->code_size,
-					   quantizer->nfactors);
-	hnsw_record_layout(&check->refine, quantizer->refine_size,
-					   quantizer->nrefine_factors);
-	quantizer_free(quantizer);
+	check->quantizer = hnsw_meta_quantizer(&check->meta, NULL);
+	hnsw_code_layouts(check->quantizer, &check->codes, &check->refine);
 }
 
 /* Reads the metapage into the state; afterwards its numbers are safe to use. */

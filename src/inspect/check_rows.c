@@ -242,9 +242,9 @@ report_difference(RowCheck *state, const RowEntry *entry,
 					state->check->refine.code_size);
 	}
 	report_factors(state, entry, made->factors, stored->factors,
-				   state->check->nfactors);
+				   state->check->quantizer->nfactors);
 	report_factors(state, entry, made->refine_factors, stored->refine_factors,
-				   state->check->nrefine_factors);
+				   state->check->quantizer->nrefine_factors);
 }
 
 static QuantizedVector

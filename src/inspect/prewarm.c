@@ -22,10 +22,11 @@ PG_FUNCTION_INFO_V1(hnsw_index_prewarm);
 /*
  * Every search reads codes most, so they come last: when not everything fits
  * they are what stays.  Refinement codes and overflow are read by the few
- * points that need them.
+ * points that need them, unless codes of variable size are in the overflow.
  */
 static const HnswRegionId hot_regions[] = {
-	HNSW_REGION_PARAMS, HNSW_REGION_UPPER, HNSW_REGION_NODES, HNSW_REGION_CODES
+	HNSW_REGION_PARAMS, HNSW_REGION_UPPER, HNSW_REGION_NODES,
+	HNSW_REGION_CODES, HNSW_REGION_OVERFLOW
 };
 
 static void
@@ -48,7 +49,8 @@ Datum
 hnsw_index_prewarm(PG_FUNCTION_ARGS)
 {
 	Relation	index = inspect_open(PG_GETARG_OID(0));
-	const HnswMetaPageData *meta = &hnsw_index_open(index)->meta;
+	const HnswIndex *ix = hnsw_index_open(index);
+	const HnswMetaPageData *meta = &ix->meta;
 	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
 	int64		nread = 1;
 
@@ -57,6 +59,9 @@ hnsw_index_prewarm(PG_FUNCTION_ARGS)
 		const HnswRegionDirectory *directory = hnsw_directory(meta,
 															  hot_regions[i]);
 
+		if (hot_regions[i] == HNSW_REGION_OVERFLOW &&
+			!ix->quantizer->variable_size)
+			continue;
 		for (uint32 j = 0; j < directory->nextents; j++)
 		{
 			const HnswExtent *extent = &directory->extents[j];

@@ -201,6 +201,17 @@ hnsw_record_layout(HnswRecordLayout *layout, int code_size, int nfactors)
 	}
 }
 
+void
+hnsw_code_layouts(const Quantizer *quantizer, HnswRecordLayout *codes,
+				  HnswRecordLayout *refine)
+{
+	hnsw_record_layout(codes, quantizer->variable_size ?
+					   (int) sizeof(ItemPointerData) : quantizer->code_size,
+					   quantizer->nfactors);
+	hnsw_record_layout(refine, quantizer->refine_size,
+					   quantizer->nrefine_factors);
+}
+
 uint32
 hnsw_record_pages(const HnswRecordLayout *layout, uint32 nrecords)
 {
@@ -392,10 +403,7 @@ read_centroid(Relation index, const HnswMetaPageData *meta)
 static void
 set_layouts(HnswIndex *ix, const char *index_name)
 {
-	hnsw_record_layout(&ix->codes, ix->quantizer->code_size,
-					   ix->quantizer->nfactors);
-	hnsw_record_layout(&ix->refine, ix->quantizer->refine_size,
-					   ix->quantizer->nrefine_factors);
+	hnsw_code_layouts(ix->quantizer, &ix->codes, &ix->refine);
 	ix->upper_per_page = HnswUpperSlotsPerPage(ix->meta.m);
 	validate_capacity(&ix->meta, HNSW_REGION_CODES,
 					  hnsw_record_pages(&ix->codes, ix->meta.npoints),
@@ -463,6 +471,8 @@ make_index(Relation index)
 	ix->quantizer = hnsw_meta_quantizer(&ix->meta, centroid);
 	if (centroid != NULL)
 		pfree(centroid);
+	if (ix->quantizer->variable_size)
+		ix->value = palloc(ix->quantizer->max_code_size);
 	set_layouts(ix, RelationGetRelationName(index));
 	MemoryContextSwitchTo(old);
 

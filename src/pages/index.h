@@ -57,6 +57,7 @@ typedef struct HnswIndex
 	BlockNumber nrecent;
 	uint32		accesses;		/* every so many is an ordinary one */
 
+	uint8	   *value;			/* a code of variable size that was read */
 	BlockNumber file_blocks;	/* the file has at least so many */
 	uint32		overflow_hint;	/* overflow page that had room last */
 } HnswIndex;
@@ -86,6 +87,11 @@ extern void hnsw_page_init(Page page, HnswRegionId region, uint32 page_no);
 
 extern void hnsw_record_layout(HnswRecordLayout *layout, int code_size,
 							   int nfactors);
+
+/* Those of the codes of a quantizer, or what stands for them, and refinement */
+extern void hnsw_code_layouts(const Quantizer *quantizer,
+							  HnswRecordLayout *codes,
+							  HnswRecordLayout *refine);
 extern uint32 hnsw_record_pages(const HnswRecordLayout *layout,
 								uint32 nrecords);
 

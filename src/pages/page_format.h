@@ -33,7 +33,8 @@
  * Codes end at the end of the page, so that a code whose size is a multiple
  * of 64 bytes starts at a cache line.  A code that does not fit a page takes
  * as many pages as it needs, each with HNSW_PIECE_SIZE bytes of it at the end
- * and the factors in the first.
+ * and the factors in the first.  In place of a code of variable size there is
+ * an ItemPointerData to it in the overflow region.
  *
  * Node page, nodes of consecutive points:
  *
@@ -304,6 +305,14 @@ typedef struct HnswTidList
 #define HNSW_OVERFLOW_MAX_ITEM \
 	(HNSW_BODY_SIZE - sizeof(HnswOverflowItem))
 #define HNSW_TIDS_PER_LIST		1024
+
+/*
+ * A code of variable size is an item, or several: each but the last has
+ * HNSW_CODE_PART bytes of it and then an ItemPointerData to the next, and is
+ * told from a last one by being longer than any of those.
+ */
+#define HNSW_CODE_PART \
+	(HNSW_OVERFLOW_MAX_ITEM - sizeof(ItemPointerData))
 
 /*-------------------------------------------------------------------------
  * What must not change by accident

@@ -18,6 +18,7 @@
 
 #include "miscadmin.h"
 #include "pages/reader.h"
+#include "pages/values.h"
 #include "pgstat.h"
 #include "storage/buf_internals.h"
 #include "test_points.h"
@@ -30,6 +31,9 @@
 #define REAL_READ_INTERVAL		64
 
 #define CACHE_LINE				64
+
+/* Bytes of a long code that are asked for ahead */
+#define MAX_PREFETCH			512
 
 /* Where a record is */
 typedef struct RecordPlace
@@ -212,6 +216,19 @@ locate_records(HnswReader *reader, HnswRegionId region,
 	}
 }
 
+/* A damaged code may give anything but must not upset the search. */
+static inline float
+valid_key(float key)
+{
+	return likely(key == key) ? key : INFINITY;
+}
+
+static inline float
+valid_error(float error)
+{
+	return error >= 0 ? error : 0;
+}
+
 /* The sum over a code, in as many pieces as it has, and its factors */
 static float
 sum_pieces(HnswReader *reader, HnswRegionId region,
@@ -238,13 +255,182 @@ sum_pieces(HnswReader *reader, HnswRegionId region,
 	return sum;
 }
 
-/* A damaged code may give anything but must not upset the search. */
-static inline float
-valid_key(float key)
+static void
+copy_record(HnswReader *reader, HnswRegionId region,
+			const HnswRecordLayout *layout, PointId point, uint8 *code,
+			float *factors)
 {
-	return likely(key == key) ? key : INFINITY;
+	RecordPlace place;
+
+	locate_record(reader, region, layout, point, &place);
+	for (uint32 piece = 0; piece < layout->pages_per_record; piece++)
+	{
+		int			offset = piece * HNSW_PIECE_SIZE;
+		Buffer		buffer;
+		Page		page = hnsw_reader_pin(reader, region,
+										   place.page_no + piece, &buffer);
+
+		if (piece == 0)
+			memcpy(factors, record_factors(page, layout, place.index),
+				   layout->factors_size);
+		memcpy(code + offset, record_code(page, layout, place.index),
+			   hnsw_piece_length(layout, piece));
+		ReleaseBuffer(buffer);
+	}
 }
 
+/*-------------------------------------------------------------------------
+ * Codes of variable size
+ *-------------------------------------------------------------------------
+ */
+
+/* A record that leads to such a code */
+typedef struct ValueRecord
+{
+	ItemPointerData where;
+	float		factors[QUANTIZER_MAX_FACTORS];
+} ValueRecord;
+
+/* The buffer in which the page of an item was last seen, 0 when not known */
+static Buffer
+recent_item_buffer(HnswReader *reader, const ItemPointerData *where)
+{
+	BlockNumber block =
+		hnsw_region_block(hnsw_directory(&reader->ix->meta,
+										 HNSW_REGION_OVERFLOW),
+						  ItemPointerGetBlockNumberNoCheck(where));
+	Buffer		buffer = block == InvalidBlockNumber ? 0 :
+		reader->ix->recent[block];
+
+	return BufferIsLocal(buffer) ? 0 : buffer;
+}
+
+static inline const HnswOverflowItem *
+item_pointer(Buffer buffer, const ItemPointerData *where)
+{
+	Size		offset = ItemPointerGetOffsetNumberNoCheck(where) *
+	sizeof(HnswOverflowItem) % HNSW_BODY_SIZE;
+
+	return (const HnswOverflowItem *)
+		(HnswPageGetBody(BufferGetBlock(buffer)) + offset) - 1;
+}
+
+/*
+ * Asks for items of the overflow region, first for what says where they are,
+ * then for them.  The buffers are not pinned: what is read of them here is
+ * good for a hint alone.
+ */
+static void
+prefetch_items(HnswReader *reader, const ValueRecord *records, int n)
+{
+	Buffer		buffers[GRAPH_MAX_LINKS];
+
+	for (int i = 0; i < n; i++)
+	{
+		buffers[i] = recent_item_buffer(reader, &records[i].where);
+		if (buffers[i] == 0)
+			continue;
+		prefetch_descriptor(buffers[i]);
+		__builtin_prefetch(item_pointer(buffers[i], &records[i].where));
+	}
+	for (int i = 0; i < n; i++)
+	{
+		HnswOverflowItem item;
+
+		if (buffers[i] == 0)
+			continue;
+		item = *item_pointer(buffers[i], &records[i].where);
+		if (item.length > 0 && item.offset < BLCKSZ)
+			prefetch_in_buffer(buffers[i], item.offset,
+							   Min(Min(item.length, MAX_PREFETCH),
+								   BLCKSZ - item.offset));
+	}
+}
+
+static void
+read_value_records(HnswReader *reader, const RecordPlace *places, int n,
+				   ValueRecord *records)
+{
+	const HnswRecordLayout *layout = &reader->ix->codes;
+	Buffer		buffer = InvalidBuffer;
+	Page		page = NULL;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (i == 0 || places[i].block != places[i - 1].block)
+		{
+			if (BufferIsValid(buffer))
+				ReleaseBuffer(buffer);
+			buffer = pin_block(reader, HNSW_REGION_CODES, places[i].page_no,
+							   places[i].block);
+			page = BufferGetPage(buffer);
+		}
+		memcpy(&records[i].where, record_code(page, layout, places[i].index),
+			   sizeof(ItemPointerData));
+		memcpy(records[i].factors,
+			   record_factors(page, layout, places[i].index),
+			   layout->factors_size);
+	}
+	if (BufferIsValid(buffer))
+		ReleaseBuffer(buffer);
+}
+
+/* errors may be NULL. */
+static void
+score_values(HnswReader *reader, const QuantizedQuery *query,
+			 const RecordPlace *places, int n, float *keys, float *errors)
+{
+	ValueRecord records[GRAPH_MAX_LINKS];
+
+	read_value_records(reader, places, n, records);
+	prefetch_items(reader, records, n);
+	for (int i = 0; i < n; i++)
+	{
+		const uint8 *value = hnsw_value_read(reader, &records[i].where);
+
+		keys[i] = value == NULL ? INFINITY :
+			valid_key(quantizer_score(query, value, records[i].factors));
+		if (errors != NULL)
+			errors[i] = valid_error(quantizer_error(query,
+													records[i].factors,
+													false));
+	}
+}
+
+ItemPointerData
+hnsw_reader_value(HnswReader *reader, PointId point)
+{
+	float		factors[QUANTIZER_MAX_FACTORS];
+	ItemPointerData where;
+
+	if (reader->ix->quantizer->variable_size)
+		copy_record(reader, HNSW_REGION_CODES, &reader->ix->codes, point,
+					(uint8 *) &where, factors);
+	else
+		ItemPointerSetInvalid(&where);
+	return where;
+}
+
+static void
+copy_value(HnswReader *reader, PointId point, uint8 *code, float *factors)
+{
+	const Quantizer *quantizer = reader->ix->quantizer;
+	ItemPointerData where;
+	const uint8 *value;
+
+	copy_record(reader, HNSW_REGION_CODES, &reader->ix->codes, point,
+				(uint8 *) &where, factors);
+	value = hnsw_value_read(reader, &where);
+	if (value != NULL)
+		memcpy(code, value, quantizer_code_size(quantizer, value));
+	else
+		quantizer_empty_code(quantizer, code);
+}
+
+/*-------------------------------------------------------------------------
+ * Codes
+ *-------------------------------------------------------------------------
+ */
 static void
 score_in_pieces(HnswReader *reader, const QuantizedQuery *query,
 				const RecordPlace *places, int n, float *keys)
@@ -272,6 +458,11 @@ hnsw_reader_score(HnswReader *reader, const QuantizedQuery *query,
 
 	Assert(n <= GRAPH_MAX_LINKS);
 	locate_records(reader, HNSW_REGION_CODES, layout, points, n, places);
+	if (reader->ix->quantizer->variable_size)
+	{
+		score_values(reader, query, places, n, keys, NULL);
+		return;
+	}
 	if (layout->pages_per_record > 1)
 	{
 		score_in_pieces(reader, query, places, n, keys);
@@ -299,30 +490,6 @@ hnsw_reader_score(HnswReader *reader, const QuantizedQuery *query,
 		ReleaseBuffer(buffer);
 }
 
-static void
-copy_record(HnswReader *reader, HnswRegionId region,
-			const HnswRecordLayout *layout, PointId point, uint8 *code,
-			float *factors)
-{
-	RecordPlace place;
-
-	locate_record(reader, region, layout, point, &place);
-	for (uint32 piece = 0; piece < layout->pages_per_record; piece++)
-	{
-		int			offset = piece * HNSW_PIECE_SIZE;
-		Buffer		buffer;
-		Page		page = hnsw_reader_pin(reader, region,
-										   place.page_no + piece, &buffer);
-
-		if (piece == 0)
-			memcpy(factors, record_factors(page, layout, place.index),
-				   layout->factors_size);
-		memcpy(code + offset, record_code(page, layout, place.index),
-			   hnsw_piece_length(layout, piece));
-		ReleaseBuffer(buffer);
-	}
-}
-
 void
 hnsw_reader_prefetch_code(HnswReader *reader, PointId point)
 {
@@ -344,6 +511,11 @@ hnsw_reader_code(HnswReader *reader, PointId point, uint8 *code,
 {
 	HnswIndex  *ix = reader->ix;
 
+	if (ix->quantizer->variable_size)
+	{
+		copy_value(reader, point, code, factors);
+		return;
+	}
 	copy_record(reader, HNSW_REGION_CODES, &ix->codes, point, code, factors);
 	if (ix->refine.per_page > 0)
 		copy_record(reader, HNSW_REGION_REFINE, &ix->refine, point, refine,
@@ -381,6 +553,11 @@ hnsw_reader_score_refined(HnswReader *reader, const QuantizedQuery *query,
 	Assert(n <= GRAPH_MAX_LINKS);
 	locate_records(reader, HNSW_REGION_CODES, &ix->codes, points, n,
 				   code_places);
+	if (ix->quantizer->variable_size)
+	{
+		score_values(reader, query, code_places, n, keys, errors);
+		return;
+	}
 	if (refined)
 		locate_records(reader, HNSW_REGION_REFINE, &ix->refine, points, n,
 					   refine_places);
@@ -402,11 +579,7 @@ hnsw_reader_score_refined(HnswReader *reader, const QuantizedQuery *query,
 													  factors),
 										   factors));
 		if (errors != NULL)
-		{
-			float		error = quantizer_error(query, factors, refined);
-
-			errors[i] = error >= 0 ? error : 0;
-		}
+			errors[i] = valid_error(quantizer_error(query, factors, refined));
 	}
 }
 

@@ -56,10 +56,20 @@ extern void hnsw_reader_score_refined(HnswReader *reader,
 									  const PointId *points, int n,
 									  float *keys, float *errors);
 
-/* Copies the code of a point; buffers as large as the quantizer says. */
+/*
+ * Copies the code of a point; buffers as large as the quantizer says.  One of
+ * variable size is whole: in place of what is none comes that of a vector
+ * without elements.
+ */
 extern void hnsw_reader_code(HnswReader *reader, PointId point, uint8 *code,
 							 float *factors, uint8 *refine,
 							 float *refine_factors);
+
+/*
+ * Where in the overflow region the code of a point is, when codes have
+ * variable sizes; else it is invalid.
+ */
+extern ItemPointerData hnsw_reader_value(HnswReader *reader, PointId point);
 
 /* Copies a node.  Errors when it is damaged. */
 extern void hnsw_reader_node(HnswReader *reader, PointId point,

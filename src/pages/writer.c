@@ -10,13 +10,14 @@
 #include "postgres.h"
 
 #include "pages/page_batch.h"
+#include "pages/values.h"
 #include "pages/writer_internal.h"
 #include "test_points.h"
 
 void
 hnsw_code_create(HnswCode *code, const Quantizer *quantizer)
 {
-	code->code = palloc(Max(quantizer->code_size, 1));
+	code->code = palloc(Max(quantizer->max_code_size, 1));
 	code->factors = palloc(QUANTIZER_MAX_FACTORS * sizeof(float));
 	code->refine = palloc(Max(quantizer->refine_size, 1));
 	code->refine_factors = palloc(QUANTIZER_MAX_FACTORS * sizeof(float));
@@ -129,6 +130,9 @@ hnsw_writer_point(HnswReader *reader, const HnswNewPoint *new_point)
 {
 	HnswIndex  *ix = reader->ix;
 	const HnswCode *code = new_point->code;
+	ItemPointerData value;
+	HnswCode	record = *code;
+	HnswNewPoint written = *new_point;
 	uint8		encoded[LINK_CODEC_MAX_BYTES];
 	HnswNodeCopy copy;
 	HnswNodeParts parts;
@@ -139,6 +143,13 @@ hnsw_writer_point(HnswReader *reader, const HnswNewPoint *new_point)
 	if (ix->refine.pages_per_record > 1)
 		write_pieces(reader, HNSW_REGION_REFINE, &ix->refine,
 					 new_point->point, code->refine, code->refine_factors);
+
+	if (ix->quantizer->variable_size)
+	{
+		value = hnsw_value_add(reader, code->code);
+		record.code = (uint8 *) &value;
+		written.code = &record;
+	}
 
 	memset(&copy.node, 0, sizeof(HnswNode));
 	copy.node.heaptid = new_point->heaptid;
@@ -151,12 +162,12 @@ hnsw_writer_point(HnswReader *reader, const HnswNewPoint *new_point)
 										   new_point->point, new_point->links,
 										   new_point->nlinks, encoded);
 	node_assemble(&copy, new_point->level, &parts);
-	if (try_write_point(reader, new_point, &copy))
+	if (try_write_point(reader, &written, &copy))
 		return;
 
 	parts.links_away = hnsw_overflow_add(reader, encoded, parts.links_length);
 	node_assemble(&copy, new_point->level, &parts);
-	if (!try_write_point(reader, new_point, &copy))
+	if (!try_write_point(reader, &written, &copy))
 		elog(ERROR, "node of point %u does not fit its page",
 			 new_point->point);
 }

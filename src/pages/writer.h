@@ -66,7 +66,8 @@ extern PointId hnsw_writer_allocate(HnswReader *reader, int level,
 
 /*
  * Writes code and node of a point that was allocated and is not linked yet:
- * one record, or several when the code takes several pages, the node last.
+ * one record, or several when the code takes several pages or is of variable
+ * size, the node last.
  */
 extern void hnsw_writer_point(HnswReader *reader, const HnswNewPoint *new_point);
 

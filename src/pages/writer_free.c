@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "pages/page_batch.h"
+#include "pages/values.h"
 #include "pages/writer_internal.h"
 #include "test_points.h"
 
@@ -86,14 +87,24 @@ put_free_node(Page page, int per_page, PointId point,
 	return true;
 }
 
+/* What a point has in the overflow region */
+typedef struct PointOverflow
+{
+	HnswNodeParts parts;
+	ItemPointerData value;		/* its code, when codes have variable sizes */
+} PointOverflow;
+
 /* Gives back what a point had in the overflow region. */
 static void
 drop_overflow_of(HnswReader *reader, PointId point,
-				 const HnswNodeParts *parts)
+				 const PointOverflow *overflow)
 {
+	const HnswNodeParts *parts = &overflow->parts;
 	HnswTidWalk walk;
 	PGAlignedBlock item;
 
+	if (ItemPointerIsValid(&overflow->value))
+		hnsw_value_drop(reader, &overflow->value);
 	if (ItemPointerIsValid(&parts->links_away))
 		hnsw_overflow_drop(reader, &parts->links_away);
 	hnsw_reader_start_tids(&walk, parts);
@@ -106,13 +117,18 @@ void
 hnsw_writer_free(HnswReader *reader, const PointId *points, int n)
 {
 	uint32		per_page = reader->ix->meta.nodes_per_page;
-	HnswNodeParts *parts = palloc(n * sizeof(HnswNodeParts));
+	PointOverflow *overflow = palloc(n * sizeof(PointOverflow));
 	HnswNodeCopy seen;
 	PageBatch	batch;
 	HnswMetaPageData *meta;
 	Page		page;
 
 	HNSW_TEST_POINT("free-points");
+
+	/* a point that is free may be taken, and get another code, at once */
+	for (int i = 0; i < n; i++)
+		overflow[i].value = hnsw_reader_value(reader, points[i]);
+
 	page_batch_init(&batch, reader);
 	page_batch_add(&batch, HNSW_REGION_META, 0);
 	page_batch_add(&batch, HNSW_REGION_NODES, points[0] / per_page);
@@ -123,16 +139,18 @@ hnsw_writer_free(HnswReader *reader, const PointId *points, int n)
 	{
 		Assert(points[i] / per_page == points[0] / per_page);
 		if (meta->entry_point == points[i] ||
-			!put_free_node(page, per_page, points[i], meta, &seen, &parts[i]))
+			!put_free_node(page, per_page, points[i], meta, &seen,
+						   &overflow[i].parts))
 		{
-			ItemPointerSetInvalid(&parts[i].more_tids);
-			ItemPointerSetInvalid(&parts[i].links_away);
+			ItemPointerSetInvalid(&overflow[i].parts.more_tids);
+			ItemPointerSetInvalid(&overflow[i].parts.links_away);
+			ItemPointerSetInvalid(&overflow[i].value);
 		}
 	}
 	page_batch_close(&batch);
 
 	HNSW_TEST_POINT("points-free");
 	for (int i = 0; i < n; i++)
-		drop_overflow_of(reader, points[i], &parts[i]);
-	pfree(parts);
+		drop_overflow_of(reader, points[i], &overflow[i]);
+	pfree(overflow);
 }

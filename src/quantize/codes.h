@@ -98,6 +98,8 @@ extern int	sparse_max_code_size(QuantizerKind kind);
 extern int	sparse_code_size(const Quantizer *quantizer, const uint8 *code);
 extern bool sparse_code_is_whole(const Quantizer *quantizer,
 								 const uint8 *code, int length);
+extern bool sparse_indices_are_valid(const Quantizer *quantizer,
+									 const uint8 *code);
 extern void sparse_encode(const Quantizer *quantizer,
 						  const HnswVector *vector, uint8 *code,
 						  float *factors);

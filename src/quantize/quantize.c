@@ -258,6 +258,15 @@ quantizer_code_is_whole(const Quantizer *quantizer, const uint8 *code,
 		length == quantizer->code_size;
 }
 
+bool
+quantizer_code_is_valid(const Quantizer *quantizer, const uint8 *code,
+						int length)
+{
+	return quantizer_code_is_whole(quantizer, code, length) &&
+		(!quantizer_is_sparse(quantizer) ||
+		 sparse_indices_are_valid(quantizer, code));
+}
+
 double
 quantizer_key_from_distance(HnswMetric metric, double distance)
 {

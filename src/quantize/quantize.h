@@ -150,10 +150,13 @@ extern void quantizer_encode(Quantizer *quantizer, const HnswVector *vector,
 extern int	quantizer_code_size(const Quantizer *quantizer, const uint8 *code);
 
 /*
- * Whether length bytes from anywhere are a whole code, whose size and
- * elements can be trusted.  Codes that are not of variable size always are.
+ * Whether length bytes from anywhere are a code by their size, so that keys
+ * can be computed from it; valid: whether it is one that quantizer_encode
+ * could have made.
  */
 extern bool quantizer_code_is_whole(const Quantizer *quantizer,
+									const uint8 *code, int length);
+extern bool quantizer_code_is_valid(const Quantizer *quantizer,
 									const uint8 *code, int length);
 
 /* Makes the code of a vector without elements, of kinds of variable size. */

@@ -280,16 +280,19 @@ bool
 sparse_code_is_whole(const Quantizer *quantizer, const uint8 *code,
 					 int length)
 {
+	return length >= (int) sizeof(SparseHeader) &&
+		length <= quantizer->max_code_size &&
+		length == sparse_code_size(quantizer, code);
+}
+
+bool
+sparse_indices_are_valid(const Quantizer *quantizer, const uint8 *code)
+{
 	float		factors[QUANTIZER_MAX_FACTORS] = {0};
-	SparseCode	opened;
+	SparseCode	opened = open_code(quantizer, code, factors);
 	uint32		indices[BLOCK];
 	int64		index = -1;
 
-	if (length < (int) sizeof(SparseHeader) ||
-		length > quantizer->max_code_size ||
-		length != sparse_code_size(quantizer, code))
-		return false;
-	opened = open_code(quantizer, code, factors);
 	for (int i = 0; i < opened.nelements; i += BLOCK)
 	{
 		if (!unpack_block(&opened, Min(BLOCK, opened.nelements - i),

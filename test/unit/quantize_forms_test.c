@@ -261,7 +261,7 @@ test_sparse_keys(QuantizerKind kind, HnswMetric metric, int dim, int n)
 		double		error;
 		double		allowed;
 
-		whole &= quantizer_code_is_whole(quantizer, code.code, code.size);
+		whole &= quantizer_code_is_valid(quantizer, code.code, code.size);
 		whole &= code.size <= quantizer->max_code_size;
 		quantizer_prepare_query(quantizer, &a, query);
 		error = fabs(quantizer_score(query, code.code, code.factors) - exact);
@@ -340,7 +340,7 @@ test_sparse_compare(QuantizerKind kind)
 			quantizer_compare(quantizer, &qa, &qb) == QUANTIZED_OTHER_CODE,
 			"sparse codes compared, kind %d", kind);
 	quantizer_empty_code(quantizer, empty);
-	unit_ok(quantizer_code_is_whole(quantizer, empty,
+	unit_ok(quantizer_code_is_valid(quantizer, empty,
 									quantizer_code_size(quantizer, empty)),
 			"empty code, kind %d", kind);
 	free(empty);
@@ -373,12 +373,12 @@ test_sparse_damage(QuantizerKind kind, int dim)
 		for (int j = 0; j < flips; j++)
 			code.code[unit_random_below(i % 3 == 0 ? 8 : code.size)] ^=
 				1 << unit_random_below(8);
-		refused += !quantizer_code_is_whole(quantizer, code.code, code.size);
-		refused += !quantizer_code_is_whole(quantizer, code.code,
+		refused += !quantizer_code_is_valid(quantizer, code.code, code.size);
+		refused += !quantizer_code_is_valid(quantizer, code.code,
 											unit_random_below(code.size));
 
 		/* what a reader lets through: the size is right */
-		if (quantizer_code_size(quantizer, code.code) == code.size)
+		if (quantizer_code_is_whole(quantizer, code.code, code.size))
 		{
 			(void) quantizer_score(query, code.code, code.factors);
 			quantizer_point_as_query(quantizer, code.code, code.factors, NULL,
