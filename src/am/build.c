@@ -309,7 +309,7 @@ load_rows(BuildState *state)
 	load.writer = row_writer_create(state->work.quantizer, NULL, 0);
 	state->totals.heap_rows = build_load(&load);
 	state->totals.rows = *row_writer_totals(load.writer);
-	state->totals.max_norm_sq = load.max_norm_sq;
+	state->totals.norms = load.norms;
 	return row_reader_create(state->work.quantizer, load.writer, NULL, 0);
 }
 
@@ -451,9 +451,9 @@ hnsw_build(Relation heap, Relation index, IndexInfo *index_info)
 	sample_centroid(&state);
 	state.work.quantizer = hnsw_meta_quantizer(&state.meta, state.centroid);
 	reader = load_rows(&state);
-	if (state.meta.metric == HNSW_METRIC_IP)
-		state.meta.max_norm_sq = Min(state.totals.max_norm_sq, FLT_MAX);
-	state.work.quantizer->max_norm_sq = state.meta.max_norm_sq;
+	state.meta.lift_sq = build_load_lift(&state.totals.norms);
+	state.meta.lift_rows = Min(state.totals.norms.count, PG_UINT32_MAX);
+	state.work.quantizer->lift_sq = state.meta.lift_sq;
 	source = build_graph(&state, reader);
 	row_reader_free(reader);
 	if (state.work.team != NULL)

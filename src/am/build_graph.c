@@ -96,7 +96,7 @@ graph_work_build(GraphWork *work)
 			.room = work->room,
 			.graph = work->graph,
 			.graph_offset = work->graph_offset,
-			.max_norm_sq = work->quantizer->max_norm_sq,
+			.lift_sq = work->quantizer->lift_sq,
 			.ndone = work->ndone
 		};
 

@@ -15,6 +15,16 @@
 #include "nodes/execnodes.h"
 #include "port/atomics.h"
 
+/*
+ * Norms of the vectors read, for the inner product.  Logarithms are added up as
+ * whole numbers, so that it does not matter who read which row.
+ */
+typedef struct NormTotals
+{
+	int64		logs;			/* of squared norms, see build_load.c */
+	uint64		count;
+} NormTotals;
+
 typedef struct BuildLoad
 {
 	Relation	heap;
@@ -23,12 +33,15 @@ typedef struct BuildLoad
 	Quantizer  *quantizer;
 	TableScanDesc scan;			/* part of a parallel scan, or NULL */
 	RowWriter  *writer;
-	double		max_norm_sq;	/* of the vectors read, if it matters */
+	NormTotals	norms;
 	pg_atomic_uint64 *nloaded;	/* rows of all who load */
 	bool		reports;		/* shows progress */
 } BuildLoad;
 
 /* Reads the table, or a part; returns how many rows it has. */
 extern double build_load(BuildLoad *load);
+
+/* The lift of the inner product, see Quantizer, that suits such norms */
+extern float build_load_lift(const NormTotals *norms);
 
 #endif							/* HNSW_BUILD_LOAD_H */

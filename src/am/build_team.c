@@ -59,7 +59,7 @@ typedef struct TeamRound
 	RowTotals	room;
 	PointId		npoints;
 	Size		graph_offset;
-	float		max_norm_sq;
+	float		lift_sq;
 } TeamRound;
 
 typedef struct TeamShared
@@ -337,8 +337,8 @@ load_part(TeamShared *shared, ParallelTableScanDesc scan, BuildLoad *load)
 	shared->totals.heap_rows += heap_rows;
 	shared->totals.rows.nrows += rows->nrows;
 	shared->totals.rows.code_bytes += rows->code_bytes;
-	shared->totals.max_norm_sq = Max(shared->totals.max_norm_sq,
-									 load->max_norm_sq);
+	shared->totals.norms.logs += load->norms.logs;
+	shared->totals.norms.count += load->norms.count;
 	shared->broken_hot_chain |= load->index_info->ii_BrokenHotChain;
 	SpinLockRelease(&shared->mutex);
 	row_writer_finish(load->writer);
@@ -413,7 +413,7 @@ build_team_build(BuildTeam *team, const TeamGraph *graph)
 		.room = graph->room,
 		.npoints = build_points_count(graph->points),
 		.graph_offset = graph->graph_offset,
-		.max_norm_sq = graph->max_norm_sq
+		.lift_sq = graph->lift_sq
 	};
 
 	set_round(shared, &round);
@@ -477,7 +477,7 @@ help_to_build(TeamWorker *worker, const TeamRound *round, int phase)
 		elog(ERROR, "could not map the memory of an hnsw index build");
 	HNSW_TEST_POINT("build-help");
 	memory = dsm_segment_address(segment);
-	worker->quantizer->max_norm_sq = round->max_norm_sq;
+	worker->quantizer->lift_sq = round->lift_sq;
 	points = build_points_create(worker->quantizer, memory, &round->room,
 								 round->npoints);
 	graph = graph_build_attach(memory + round->graph_offset,

@@ -22,7 +22,7 @@ typedef struct LoadTotals
 {
 	double		heap_rows;
 	RowTotals	rows;			/* written to files */
-	double		max_norm_sq;
+	NormTotals	norms;
 } LoadTotals;
 
 /*
@@ -56,7 +56,7 @@ typedef struct TeamGraph
 	RowTotals	room;			/* that points was created with */
 	GraphBuild *graph;
 	Size		graph_offset;	/* of the graph in the memory */
-	float		max_norm_sq;	/* of the quantizer */
+	float		lift_sq;		/* of the quantizer */
 	uint64		ndone;			/* points of earlier graphs, for progress */
 } TeamGraph;
 

@@ -292,6 +292,21 @@ insert_row(InsertState *state, bool unchanged)
 							new_level(&ix->meta, state->tid));
 }
 
+/* The first vectors of an index that was built without any */
+static void
+note_norm(InsertState *state)
+{
+	HnswReader *reader = &state->store.reader;
+	double		norm_sq;
+
+	if (state->opclass->metric != HNSW_METRIC_IP ||
+		reader->ix->meta.lift_rows >= HNSW_ENOUGH_LIFT_ROWS)
+		return;
+	norm_sq = hnsw_value_norm_sq(state->opclass, &state->value);
+	if (norm_sq > 0)
+		hnsw_writer_note_norm(reader, norm_sq);
+}
+
 bool
 hnsw_insert(Relation index, Datum *values, bool *isnull,
 			ItemPointer heap_tid, Relation heap,
@@ -316,6 +331,7 @@ hnsw_insert(Relation index, Datum *values, bool *isnull,
 	{
 		Quantizer  *quantizer = state->store.reader.ix->quantizer;
 
+		note_norm(state);
 		quantizer_encode(quantizer, &state->value.vector, state->code.code,
 						 state->code.factors, state->code.refine,
 						 state->code.refine_factors);

@@ -94,10 +94,10 @@ check_settings(HnswCheck *check)
 		check_fault(check, "has an invalid number of nodes per page",
 					"Block 0: expected 1 to %d, found %u.",
 					(int) HNSW_MAX_NODES_PER_PAGE, meta->nodes_per_page);
-	if (!isfinite(meta->max_norm_sq) || meta->max_norm_sq < 0)
-		check_fault(check, "has an invalid largest norm",
-					"Block 0: expected a finite number from 0, found %g.",
-					meta->max_norm_sq);
+	if (!isfinite(meta->lift_sq) || meta->lift_sq < 0)
+		check_fault(check, "has an invalid lift",
+					"Block 0: expected the square of a finite number, found %g.",
+					meta->lift_sq);
 }
 
 /* Numbers of points */

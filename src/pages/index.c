@@ -228,7 +228,7 @@ hnsw_meta_quantizer(const HnswMetaPageData *meta, const float *centroid)
 											 meta->dimensions, meta->seed,
 											 centroid);
 
-	quantizer->max_norm_sq = meta->max_norm_sq;
+	quantizer->lift_sq = meta->lift_sq;
 	return quantizer;
 }
 
@@ -321,8 +321,8 @@ hnsw_meta_validate(const HnswMetaPageData *meta, const char *index_name)
 		meta->nodes_per_page > HNSW_MAX_NODES_PER_PAGE)
 		meta_corrupted(index_name, "number of nodes per page",
 					   meta->nodes_per_page);
-	if (isnan(meta->max_norm_sq) || meta->max_norm_sq < 0)
-		meta_corrupted(index_name, "largest norm", 0);
+	if (!isfinite(meta->lift_sq) || meta->lift_sq < 0)
+		meta_corrupted(index_name, "lift", 0);
 	if (meta->npoints == InvalidPointId)
 		meta_corrupted(index_name, "number of points", meta->npoints);
 	if (PointIdIsValid(meta->entry_point) &&
@@ -486,6 +486,7 @@ void
 hnsw_index_refresh(HnswIndex *ix, Relation index)
 {
 	read_meta(index, &ix->meta);
+	ix->quantizer->lift_sq = ix->meta.lift_sq;
 	size_block_map(ix, index);
 	set_layouts(ix, RelationGetRelationName(index));
 }

@@ -147,8 +147,8 @@ typedef struct HnswMetaPageData
 	uint16		ef_construction;
 	uint32		nodes_per_page;
 	uint64		seed;			/* of rotation and levels */
-	float		max_norm_sq;	/* see Quantizer */
-	uint32		reserved;
+	float		lift_sq;		/* inner product, see Quantizer */
+	uint32		lift_rows;		/* whose norms lift_sq is made of */
 
 	/* changes with inserts and vacuum */
 	uint32		npoints;		/* point ids given out: 0 .. npoints - 1 */
@@ -173,6 +173,12 @@ typedef struct HnswMetaPageData
 
 #define HnswPageGetMeta(page) \
 	((HnswMetaPageData *) HnswPageGetBody(page))
+
+/*
+ * In an index that was built over fewer rows, the first that are inserted have
+ * a say in the lift.
+ */
+#define HNSW_ENOUGH_LIFT_ROWS	16
 
 /*-------------------------------------------------------------------------
  * Code and refinement pages
@@ -309,10 +315,14 @@ typedef struct HnswTidList
 /*
  * A code of variable size is an item, or several: each but the last has
  * HNSW_CODE_PART bytes of it and then an ItemPointerData to the next, and is
- * told from a last one by being longer than any of those.
+ * told from a last one by being longer than any of those.  The free space
+ * map counts in units of BLCKSZ / 256, and the largest item must be one that
+ * it finds an empty page for.
  */
+#define HNSW_CODE_ITEM \
+	((int) (HNSW_BODY_SIZE - BLCKSZ / 256 - sizeof(HnswOverflowItem)))
 #define HNSW_CODE_PART \
-	(HNSW_OVERFLOW_MAX_ITEM - sizeof(ItemPointerData))
+	(HNSW_CODE_ITEM - (int) sizeof(ItemPointerData))
 
 /*-------------------------------------------------------------------------
  * What must not change by accident
@@ -334,7 +344,7 @@ StaticAssertDecl(offsetof(HnswMetaPageData, nodes_per_page) == 28,
 				 "HnswMetaPageData is on disk");
 StaticAssertDecl(offsetof(HnswMetaPageData, seed) == 32,
 				 "HnswMetaPageData is on disk");
-StaticAssertDecl(offsetof(HnswMetaPageData, max_norm_sq) == 40,
+StaticAssertDecl(offsetof(HnswMetaPageData, lift_sq) == 40,
 				 "HnswMetaPageData is on disk");
 StaticAssertDecl(offsetof(HnswMetaPageData, npoints) == 48,
 				 "HnswMetaPageData is on disk");
@@ -357,6 +367,7 @@ StaticAssertDecl(offsetof(HnswUpperSlot, links) == 8,
 StaticAssertDecl(HnswUpperSlotSize(GRAPH_MAX_M) <= HNSW_BODY_SIZE,
 				 "an upper slot fits a page");
 StaticAssertDecl(sizeof(HnswOverflowItem) == 4, "HnswOverflowItem is on disk");
+StaticAssertDecl(HNSW_CODE_PART % 2 == 0, "parts of codes leave no gaps");
 StaticAssertDecl(offsetof(HnswTidList, tids) == 8, "HnswTidList is on disk");
 StaticAssertDecl(offsetof(HnswTidList, tids) +
 				 HNSW_TIDS_PER_LIST * sizeof(ItemPointerData) <= HNSW_OVERFLOW_MAX_ITEM,

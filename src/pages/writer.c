@@ -9,6 +9,9 @@
  */
 #include "postgres.h"
 
+#include <float.h>
+#include <math.h>
+
 #include "pages/page_batch.h"
 #include "pages/values.h"
 #include "pages/writer_internal.h"
@@ -414,6 +417,32 @@ hnsw_writer_links(HnswReader *reader, HnswLinkChange *changes, int n)
  * The entry point
  *-------------------------------------------------------------------------
  */
+/* The lift is the geometric mean of norms. */
+void
+hnsw_writer_note_norm(HnswReader *reader, double norm_sq)
+{
+	PageBatch	batch;
+	HnswMetaPageData *meta;
+
+	page_batch_init(&batch, reader);
+	page_batch_add(&batch, HNSW_REGION_META, 0);
+	page_batch_open(&batch);
+	meta = HnswPageGetMeta(page_batch_page(&batch, HNSW_REGION_META, 0));
+	if (meta->lift_rows < HNSW_ENOUGH_LIFT_ROWS)
+	{
+		double		logs = meta->lift_rows > 0 ?
+			log(meta->lift_sq) * meta->lift_rows : 0;
+
+		logs += log(Min(Max(norm_sq, FLT_MIN), FLT_MAX));
+		meta->lift_rows++;
+		meta->lift_sq = (float) Min(exp(logs / meta->lift_rows), FLT_MAX);
+		page_batch_close(&batch);
+	}
+	else
+		page_batch_abort(&batch);
+	hnsw_index_refresh(reader->ix, reader->index);
+}
+
 static bool
 point_is_live(PageBatch *batch, PointId point)
 {

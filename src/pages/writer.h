@@ -95,6 +95,12 @@ extern bool hnsw_writer_add_row(HnswReader *reader, PointId point,
 								ItemPointer heaptid);
 
 /*
+ * Inner product: the norm of a vector has a say in the lift, as long as that is
+ * made of few.
+ */
+extern void hnsw_writer_note_norm(HnswReader *reader, double norm_sq);
+
+/*
  * Sets the entry point in place of seen (InvalidPointId: of none); false when
  * seen is not the entry point any more, or when it is alive and the new one is
  * not linked.

@@ -77,15 +77,29 @@ quantizer_is_rotated(const Quantizer *quantizer)
 extern void quantizer_set_error_scales(QuantizedQuery *query);
 
 /*
- * The coordinate that lifts a point onto the sphere of max_norm_sq.  The
- * sphere is never larger than what keys can be computed on.
+ * Distance of two points for whose product the graph is: see QuantizedQuery.
+ * A small one is what is left of large terms.
  */
 static inline float
-lift_of_norm(const Quantizer *quantizer, float norm_sq)
+lifted_distance(const Quantizer *quantizer, double product, double norm_sq_a,
+				double norm_sq_b)
 {
-	float		lift_sq = Min(quantizer->max_norm_sq, FLT_MAX / 16) - norm_sq;
+	double		lift_sq = quantizer->lift_sq;
+	double		norms_sq = (norm_sq_a + lift_sq) * (norm_sq_b + lift_sq);
 
-	return lift_sq > 0 ? sqrtf(lift_sq) : 0;
+	return norms_sq > 0 ? (float) (1 - (product + lift_sq) / sqrt(norms_sq)) :
+		1;
+}
+
+/* Its error for one of the product */
+static inline float
+lifted_error(const Quantizer *quantizer, double error, double norm_sq_a,
+			 double norm_sq_b)
+{
+	double		lift_sq = quantizer->lift_sq;
+	double		norms_sq = (norm_sq_a + lift_sq) * (norm_sq_b + lift_sq);
+
+	return norms_sq > 0 ? (float) (error / sqrt(norms_sq)) : 0;
 }
 
 /*-------------------------------------------------------------------------

@@ -487,7 +487,6 @@ quantizer_prepare_query(Quantizer *quantizer, const HnswVector *vector,
 						QuantizedQuery *query)
 {
 	query->as_point = false;
-	query->lift = 0;
 	switch (quantizer->kind)
 	{
 		case QUANTIZER_FLOAT:

@@ -21,39 +21,27 @@
 
 /* |x|^2 = |x - c|^2 + 2 <x - c, c> + |c|^2 */
 static inline float
-lift_of_factors(const Quantizer *quantizer, const float *factors)
+norm_sq_of_factors(const Quantizer *quantizer, const float *factors)
 {
-	float		norm_sq;
-
 	if (quantizer->kind == QUANTIZER_FLOAT)
-		norm_sq = factors[FACTOR_FLOAT_NORM_SQ];
-	else
-		norm_sq = factors[FACTOR_NORM_SQ] + 2 * factors[FACTOR_CENTROID] +
-			quantizer->centroid_norm_sq;
-	return lift_of_norm(quantizer, norm_sq);
-}
-
-static inline float
-lift_distance(const QuantizedQuery *query, const float *factors)
-{
-	float		difference = lift_of_factors(query->quantizer, factors) -
-	query->lift;
-
-	return difference * difference;
+		return factors[FACTOR_FLOAT_NORM_SQ];
+	return Max(factors[FACTOR_NORM_SQ] + 2 * factors[FACTOR_CENTROID] +
+			   quantizer->centroid_norm_sq, 0);
 }
 
 static inline float
 key_of_product(const QuantizedQuery *query, float product,
 			   const float *factors)
 {
-	float		l2_squared = factors[FACTOR_NORM_SQ] + query->norm_sq -
-	2 * product;
+	const Quantizer *quantizer = query->quantizer;
 
-	if (query->quantizer->metric != HNSW_METRIC_IP)
-		return l2_squared;
+	if (quantizer->metric != HNSW_METRIC_IP)
+		return factors[FACTOR_NORM_SQ] + query->norm_sq - 2 * product;
+	product += factors[FACTOR_CENTROID] + query->ip_offset;
 	if (query->as_point)
-		return l2_squared + lift_distance(query, factors);
-	return -(product + factors[FACTOR_CENTROID] + query->ip_offset);
+		return lifted_distance(quantizer, product, query->point_norm_sq,
+							   norm_sq_of_factors(quantizer, factors));
+	return -product;
 }
 
 static inline float
@@ -72,7 +60,8 @@ finish_float(const QuantizedQuery *query, float sum, const float *factors)
 	if (query->quantizer->metric != HNSW_METRIC_IP)
 		return sum;
 	if (query->as_point)
-		return sum + lift_distance(query, factors);
+		return lifted_distance(query->quantizer, sum, query->point_norm_sq,
+							   factors[FACTOR_FLOAT_NORM_SQ]);
 	return -sum;
 }
 
@@ -89,9 +78,7 @@ partial_float(const QuantizedQuery *query, const uint8 *code_piece,
 		case HNSW_METRIC_L1:
 			return distance_kernels->l1_f32(values, piece, n);
 		case HNSW_METRIC_IP:
-			if (!query->as_point)
-				return distance_kernels->inner_product_f32(values, piece, n);
-			break;
+			return distance_kernels->inner_product_f32(values, piece, n);
 		default:
 			break;
 	}
@@ -284,10 +271,12 @@ quantizer_point_as_query(const Quantizer *quantizer, const uint8 *code,
 						 const float *refine_factors, QuantizedQuery *query)
 {
 	query->as_point = true;
-	query->lift = 0;
 	if (quantizer->metric == HNSW_METRIC_IP &&
 		!quantizer_is_sparse(quantizer))
-		query->lift = lift_of_factors(quantizer, factors);
+		query->point_norm_sq = norm_sq_of_factors(quantizer, factors);
+	if (quantizer->metric == HNSW_METRIC_IP && quantizer->rotation != NULL)
+		query->ip_offset = factors[FACTOR_CENTROID] +
+			quantizer->centroid_norm_sq;
 
 	switch (quantizer->kind)
 	{
@@ -364,9 +353,12 @@ rotated_error(const QuantizedQuery *query, const float *factors, bool refined)
 	error = (float) sqrt(code_error * code_error + query_error * query_error);
 
 	/* squared distances hold the product twice */
-	if (query->quantizer->metric == HNSW_METRIC_IP && !query->as_point)
-		return error;
-	return 2 * error;
+	if (query->quantizer->metric != HNSW_METRIC_IP)
+		return 2 * error;
+	if (query->as_point)
+		return lifted_error(query->quantizer, error, query->point_norm_sq,
+							norm_sq_of_factors(query->quantizer, factors));
+	return error;
 }
 
 float

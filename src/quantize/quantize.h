@@ -61,9 +61,8 @@ typedef struct Quantizer
 	float	   *centroid;		/* dim floats; all zero for unrotated kinds,
 								 * NULL when vectors are not dense */
 	float		centroid_norm_sq;	/* |c|^2 */
-	float		max_norm_sq;	/* IP only, set by the caller: squared radius
-								 * of the sphere that points are lifted to,
-								 * see QuantizedQuery */
+	float		lift_sq;		/* IP only, set by the caller, finite: square
+								 * of the lift, see QuantizedQuery */
 
 	/* sizes, bytes unless said otherwise */
 	bool		variable_size;	/* codes differ in size: code_size is 0 */
@@ -83,10 +82,11 @@ typedef struct Quantizer
  *
  * "as_point" queries stand for an indexed point and give keys of the space
  * the graph is built in, which is the metric's own space but for the inner
- * product, where points are lifted to a sphere (one more coordinate
- * a = sqrt(max_norm_sq - |x|^2), 0 when negative) and compared by L2, so that
- * points of every norm can be reached.  For a query of that lifted space
- * with a = 0 the order is the order of the inner product.
+ * product.  There a point gets one more coordinate, the lift, the same for
+ * all, and is brought to length 1; keys are 1 less the cosine.  Points much
+ * shorter than the lift are then as near each other as they are by their
+ * difference, much longer ones by their direction, so that points of every
+ * norm can be reached and the way to the long ones is short.
  */
 typedef struct QuantizedQuery
 {
@@ -101,7 +101,7 @@ typedef struct QuantizedQuery
 	float		code_sum;		/* sum of codes[i] */
 	float		norm_sq;		/* |P(q - c)|^2 (or |q|^2 when unrotated) */
 	float		ip_offset;		/* IP: <q, c> */
-	float		lift;			/* IP as_point: the coordinate a */
+	float		point_norm_sq;	/* IP as_point: |x|^2 */
 	float		error_scale;	/* the key's error for each unit of delta; */
 	float		refined_error_scale;	/* see quantizer_set_error_scales */
 } QuantizedQuery;

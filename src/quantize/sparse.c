@@ -426,8 +426,7 @@ sparse_point_as_query(const uint8 *code, const float *factors,
 		sparse->norm_sq = factors[FACTOR_SPARSE_NORM_SQ];
 	query->norm_sq = (float) Min(sparse->norm_sq, FLT_MAX);
 	if (quantizer->metric == HNSW_METRIC_IP)
-		query->lift = lift_of_norm(quantizer,
-								   factors[FACTOR_SPARSE_NORM_SQ]);
+		query->point_norm_sq = factors[FACTOR_SPARSE_NORM_SQ];
 }
 
 /*-------------------------------------------------------------------------
@@ -536,7 +535,6 @@ sparse_score(const QuantizedQuery *query, const uint8 *code,
 	SparseCode	opened = open_code(quantizer, code, factors);
 	SparseSums	sums = sparse_sums(query, &opened);
 	double		norm_sq = factors[FACTOR_SPARSE_NORM_SQ];
-	double		l2_squared;
 
 	switch (quantizer->metric)
 	{
@@ -546,21 +544,14 @@ sparse_score(const QuantizedQuery *query, const uint8 *code,
 			return (float) cosine_key(sums.product, norm_sq,
 									  query->sparse->norm_sq);
 		case HNSW_METRIC_IP:
-			if (!query->as_point)
-				return (float) -sums.product;
-			break;
+			if (query->as_point)
+				return lifted_distance(quantizer, sums.product, norm_sq,
+									   query->point_norm_sq);
+			return (float) -sums.product;
 		default:
 			break;
 	}
-
-	l2_squared = norm_sq + query->sparse->norm_sq - 2 * sums.product;
-	if (quantizer->metric == HNSW_METRIC_IP)
-	{
-		double		lift = lift_of_norm(quantizer, norm_sq) - query->lift;
-
-		l2_squared += lift * lift;
-	}
-	return (float) l2_squared;
+	return (float) (norm_sq + query->sparse->norm_sq - 2 * sums.product);
 }
 
 /*
@@ -586,9 +577,10 @@ sparse_error(const QuantizedQuery *query, const float *factors)
 			return norm_sq > 0 ?
 				2 * deviation / sqrtf(norm_sq) + FLOAT_ROUNDING : 0;
 		case HNSW_METRIC_IP:
-			if (!query->as_point)
-				return deviation * sqrtf(query->norm_sq);
-			break;
+			deviation *= sqrtf(query->norm_sq);
+			return query->as_point ?
+				lifted_error(quantizer, deviation, norm_sq,
+							 query->point_norm_sq) : deviation;
 		default:
 			break;
 	}

@@ -471,7 +471,7 @@ my @faults = (
 	[ 'wide', set_meta(nodes_per_page => 1000),
 		'has an invalid number of nodes per page', 'found 1000' ],
 	[ 'four', sub { $_[0]->put(32 + 40, 'L', $nan) },
-		'has an invalid largest norm', 'found' ],
+		'has an invalid lift', 'found' ],
 	[ 'float', set_meta(npoints => $NONE),
 		'has an invalid number of points', 'found 4294967295' ],
 	[ 'eight', set_meta(entry_point => 5000),

@@ -280,7 +280,7 @@ test_sparse_keys(QuantizerKind kind, HnswMetric metric, int dim, int n)
 	quantizer_free(quantizer);
 }
 
-/* A point as a query, and the lifted space of the inner product */
+/* A point as a query, and the space that inner products are lifted to */
 static void
 test_sparse_points(QuantizerKind kind, HnswMetric metric, int dim)
 {
@@ -288,7 +288,7 @@ test_sparse_points(QuantizerKind kind, HnswMetric metric, int dim)
 	QuantizedQuery *query = quantizer_query_create(quantizer);
 	bool		good = true;
 
-	quantizer->max_norm_sq = 400;
+	quantizer->lift_sq = 40;
 	for (int i = 0; i < 100; i++)
 	{
 		HnswVector	a = random_sparse(dim, 60);
@@ -302,9 +302,8 @@ test_sparse_points(QuantizerKind kind, HnswMetric metric, int dim)
 		{
 			double		norm_a = -exact_sparse_key(metric, &a, &a);
 			double		norm_b = -exact_sparse_key(metric, &b, &b);
-			double		lift = sqrt(400 - norm_a) - sqrt(400 - norm_b);
 
-			exact = norm_a + norm_b + 2 * exact + lift * lift;
+			exact = 1 - (40 - exact) / sqrt((norm_a + 40) * (norm_b + 40));
 		}
 		quantizer_point_as_query(quantizer, code_a.code, code_a.factors, NULL,
 								 NULL, query);
@@ -411,7 +410,7 @@ test_sparse_extremes(QuantizerKind kind, HnswMetric metric)
 	QuantizedQuery *query = quantizer_query_create(quantizer);
 	bool		good = true;
 
-	quantizer->max_norm_sq = FLT_MAX;
+	quantizer->lift_sq = FLT_MAX;
 	for (int i = 0; i < 216; i++)
 	{
 		float		elements[3] = {
