@@ -1051,6 +1051,39 @@ CREATE OPERATOR CLASS bit_jaccard_ops
 	OPERATOR 1 <%> (bit, bit) FOR ORDER BY float_ops,
 	FUNCTION 1 hnsw_bit_jaccard_support(internal);
 
+CREATE FUNCTION hnsw_sparsevec_l2_support(internal) RETURNS internal
+	LANGUAGE C
+	AS 'MODULE_PATHNAME';
+CREATE FUNCTION hnsw_sparsevec_ip_support(internal) RETURNS internal
+	LANGUAGE C
+	AS 'MODULE_PATHNAME';
+CREATE FUNCTION hnsw_sparsevec_cosine_support(internal) RETURNS internal
+	LANGUAGE C
+	AS 'MODULE_PATHNAME';
+CREATE FUNCTION hnsw_sparsevec_l1_support(internal) RETURNS internal
+	LANGUAGE C
+	AS 'MODULE_PATHNAME';
+
+CREATE OPERATOR CLASS sparsevec_l2_ops
+	FOR TYPE sparsevec USING hnsw AS
+	OPERATOR 1 <-> (sparsevec, sparsevec) FOR ORDER BY float_ops,
+	FUNCTION 1 hnsw_sparsevec_l2_support(internal);
+
+CREATE OPERATOR CLASS sparsevec_ip_ops
+	FOR TYPE sparsevec USING hnsw AS
+	OPERATOR 1 <#> (sparsevec, sparsevec) FOR ORDER BY float_ops,
+	FUNCTION 1 hnsw_sparsevec_ip_support(internal);
+
+CREATE OPERATOR CLASS sparsevec_cosine_ops
+	FOR TYPE sparsevec USING hnsw AS
+	OPERATOR 1 <=> (sparsevec, sparsevec) FOR ORDER BY float_ops,
+	FUNCTION 1 hnsw_sparsevec_cosine_support(internal);
+
+CREATE OPERATOR CLASS sparsevec_l1_ops
+	FOR TYPE sparsevec USING hnsw AS
+	OPERATOR 1 <+> (sparsevec, sparsevec) FOR ORDER BY float_ops,
+	FUNCTION 1 hnsw_sparsevec_l1_support(internal);
+
 /*
  * Inspection
  */

@@ -209,7 +209,7 @@ put_value(IndexWriter *writer, const uint8 *code, int size)
 		offset -= HNSW_CODE_PART;
 		memcpy(item.data, code + offset, HNSW_CODE_PART);
 		memcpy(item.data + HNSW_CODE_PART, &where, sizeof(where));
-		where = put_value_item(writer, item.data, HNSW_OVERFLOW_MAX_ITEM);
+		where = put_value_item(writer, item.data, HNSW_CODE_ITEM);
 	}
 	return where;
 }

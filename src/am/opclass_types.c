@@ -13,6 +13,7 @@
 #include "compat.h"
 #include "distance/distance.h"
 #include "types/halfvec.h"
+#include "types/sparsevec.h"
 #include "types/vector.h"
 #include "utils/varbit.h"
 
@@ -43,6 +44,18 @@ halfvec_open(Datum datum, HnswValue *value)
 	value->datum = HalfVectorGetDatum(vector);
 	value->dimensions = vector->dim;
 	value->vector.elements = elements;
+}
+
+static void
+sparsevec_open(Datum datum, HnswValue *value)
+{
+	SparseVector *vector = DatumGetSparseVector(datum);
+
+	value->datum = SparseVectorGetDatum(vector);
+	value->dimensions = vector->dim;
+	value->vector.elements = sparsevec_values(vector);
+	value->vector.indices = vector->indices;
+	value->vector.nelements = vector->nnz;
 }
 
 static void
@@ -93,6 +106,15 @@ HALFVEC_SUPPORT(hnsw_halfvec_l2_support, HNSW_METRIC_L2);
 HALFVEC_SUPPORT(hnsw_halfvec_ip_support, HNSW_METRIC_IP);
 HALFVEC_SUPPORT(hnsw_halfvec_cosine_support, HNSW_METRIC_COSINE);
 HALFVEC_SUPPORT(hnsw_halfvec_l1_support, HNSW_METRIC_L1);
+
+#define SPARSEVEC_SUPPORT(function, metric) \
+	SUPPORT_FUNCTION(function, metric, HNSW_FORM_SPARSE, "sparsevec", \
+					 SPARSEVEC_MAX_DIM, typmod_as_is, sparsevec_open)
+
+SPARSEVEC_SUPPORT(hnsw_sparsevec_l2_support, HNSW_METRIC_L2);
+SPARSEVEC_SUPPORT(hnsw_sparsevec_ip_support, HNSW_METRIC_IP);
+SPARSEVEC_SUPPORT(hnsw_sparsevec_cosine_support, HNSW_METRIC_COSINE);
+SPARSEVEC_SUPPORT(hnsw_sparsevec_l1_support, HNSW_METRIC_L1);
 
 #define BIT_SUPPORT(function, metric) \
 	SUPPORT_FUNCTION(function, metric, HNSW_FORM_BITS, "bit", \

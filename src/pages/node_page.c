@@ -383,6 +383,11 @@ overflow_page_delete(Page page, OffsetNumber number)
 		return;
 	page_items(page)[number - 1].offset = 0;
 	page_items(page)[number - 1].length = 0;
+
+	/* numbers at the end are forgotten, so that an empty page is one */
+	for (int last = page_item_count(page);
+		 last > 0 && page_items(page)[last - 1].length == 0; last--)
+		((PageHeader) page)->pd_lower -= sizeof(HnswOverflowItem);
 	compact_items(page);
 }
 

@@ -89,7 +89,7 @@ hnsw_value_add(HnswReader *reader, const uint8 *code)
 		offset -= HNSW_CODE_PART;
 		memcpy(item.data, code + offset, HNSW_CODE_PART);
 		memcpy(item.data + HNSW_CODE_PART, &where, sizeof(where));
-		where = hnsw_overflow_add(reader, item.data, HNSW_OVERFLOW_MAX_ITEM);
+		where = hnsw_overflow_add(reader, item.data, HNSW_CODE_ITEM);
 	}
 	return where;
 }

@@ -36,7 +36,7 @@ extern void hnsw_value_drop(HnswReader *reader, const ItemPointerData *where);
 static inline int
 hnsw_value_part(const void *item, int length, ItemPointerData *next)
 {
-	if (length <= (int) HNSW_CODE_PART)
+	if (length <= HNSW_CODE_PART)
 	{
 		ItemPointerSetInvalid(next);
 		return length;
