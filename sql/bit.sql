@@ -1,16 +1,8 @@
 -- The core type bit: distances
-
--- what an SQL expression yields, as text: its value or its error
-CREATE FUNCTION pg_temp.outcome(expression text) RETURNS text AS $$
-DECLARE
-	result text;
-BEGIN
-	EXECUTE 'SELECT (' || expression || ')::text' INTO result;
-	RETURN coalesce(result, 'NULL');
-EXCEPTION WHEN OTHERS THEN
-	RETURN SQLSTATE || ': ' || SQLERRM;
-END
-$$ LANGUAGE plpgsql;
+\set ECHO none
+\set helpers `echo "${PG_ABS_SRCDIR:-.}/sql/include/types.sql"`
+\i :helpers
+\set ECHO all
 
 SELECT a, b, hamming_distance(a, b), a <~> b AS hamming, b <~> a AS hamming, jaccard_distance(a, b), a <%> b AS jaccard, b <%> a AS jaccard
 FROM (VALUES

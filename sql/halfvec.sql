@@ -1,25 +1,11 @@
 -- The type halfvec: what it shares with vector, and where half precision shows
-
--- what an SQL expression yields, as text: its value or its error
-CREATE FUNCTION pg_temp.outcome(expression text) RETURNS text AS $$
-DECLARE
-	result text;
-	detail text;
-BEGIN
-	EXECUTE 'SELECT (' || expression || ')::text' INTO result;
-	RETURN coalesce(result, 'NULL');
-EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
-	RETURN concat_ws(' ', SQLSTATE || ':', left(SQLERRM, 100), '(' || nullif(detail, '') || ')');
-END
-$$ LANGUAGE plpgsql;
-
-CREATE FUNCTION pg_temp.parse(input text) RETURNS text AS $$
-	SELECT pg_temp.outcome(format('%L::halfvec', input))
-$$ LANGUAGE sql;
+\set ECHO none
+\set helpers `echo "${PG_ABS_SRCDIR:-.}/sql/include/types.sql"`
+\i :helpers
+\set ECHO all
 
 -- text that is accepted; numbers become floats, then half-precision
-SELECT translate(input, E'\t\n\r\x0b\x0c', 'tnrvf') AS input, pg_temp.parse(input) FROM (VALUES
+SELECT translate(input, E'\t\n\r\x0b\x0c', 'tnrvf') AS input, pg_temp.parse(input, 'halfvec') FROM (VALUES
 	('[1,2,3]'), ('[-1,-2,-3]'), ('[1.,2.,3.]'), ('[.5,-.5,+.5]'), ('[-0,0]'),
 	('  [ 1,  2 ,    3  ]  '), (E'\t[\n1\x0b,\x0c2\r]\n'), ('[1]'),
 	('[1.23456]'), ('[0.1,0.6,-0.3]'), ('[1e3,1E3,1e-3]'), ('[0x10,0x1.8p1]'),
@@ -30,29 +16,13 @@ SELECT translate(input, E'\t\n\r\x0b\x0c', 'tnrvf') AS input, pg_temp.parse(inpu
 ) t (input);
 
 -- and text that is not
-SELECT left(input, 20) AS input, pg_temp.parse(input) FROM (VALUES
+SELECT left(input, 20) AS input, pg_temp.parse(input, 'halfvec') FROM (VALUES
 	(''), ('1,2,3'), ('{1,2}'), ('['), ('[1'), ('[1,'), ('[]'), ('[ ]'), ('[,]'), ('[1,]'), ('[1,,3]'),
 	('[1,2,3]9'), ('[1]]'), ('[hello,1]'), ('[1a]'), ('[1 2]'), ('[1e]'), ('[- 1]'),
 	('[NaN,1]'), ('[-nan(1)]'), ('[1,Infinity]'), ('[-inf,1]'),
 	('[65520,1]'), ('[1,-65520]'), ('[65519.999]'), ('[1e5]'), ('[4e38,1]'), ('[1e400]'), ('[ 70000 ]')
 ) t (input);
 
--- soft errors, where the server has them, say the same
-CREATE FUNCTION pg_temp.soft_error(input text, type text) RETURNS text AS $$
-DECLARE
-	message text;
-BEGIN
-	IF current_setting('server_version_num')::int >= 160000 THEN
-		EXECUTE 'SELECT message FROM pg_input_error_info($1, $2)' INTO message USING input, type;
-	ELSE
-		EXECUTE format('SELECT %L::%s', input, type);
-	END IF;
-	RETURN coalesce(message, 'valid');
-EXCEPTION WHEN OTHERS THEN
-	RETURN CASE WHEN current_setting('server_version_num')::int < 160000
-		THEN SQLERRM ELSE 'hard error: ' || SQLERRM END;
-END
-$$ LANGUAGE plpgsql;
 SELECT left(input, 20) AS input, type, pg_temp.soft_error(input, type) FROM (VALUES
 	('[1,2]', 'halfvec(2)'), ('[1,2]', 'halfvec(3)'), ('1,2', 'halfvec'), ('[1,x]', 'halfvec'), ('[1,2]x', 'halfvec'),
 	('[]', 'halfvec'), ('[NaN]', 'halfvec'), ('[inf]', 'halfvec'), ('[65520]', 'halfvec'),
@@ -79,25 +49,8 @@ CREATE TEMP TABLE every_half AS
 	FROM generate_series(0, 65535, 512) i, generate_series(i, i + 511) n
 	WHERE n % 32768 < 31744 GROUP BY i;
 
--- gives the bytes to halfvec_recv, by way of COPY
-CREATE FUNCTION pg_temp.receive(message bytea, type text DEFAULT 'halfvec') RETURNS halfvec AS $$
-DECLARE
-	file bytea;
-	result halfvec;
-BEGIN
-	file := '\x5047434f50590aff0d0a00'::bytea || int4send(0) || int4send(0) ||
-		int2send(1::int2) || int4send(length(message)) || message || int2send(-1::int2);
-	EXECUTE format('CREATE TEMP TABLE received (v %s)', type);
-	EXECUTE format('COPY received FROM PROGRAM %L (FORMAT binary)', (
-		SELECT 'printf ''' || string_agg('\' || lpad((b / 64)::text, 1, '0') || (b / 8 % 8)::text || (b % 8)::text, '' ORDER BY i) || ''''
-		FROM (SELECT i, get_byte(file, i) AS b FROM generate_series(0, length(file) - 1) i) bytes));
-	SELECT v INTO result FROM received;
-	DROP TABLE received;
-	RETURN result;
-END
-$$ LANGUAGE plpgsql;
 CREATE TEMP TABLE every_halfvec AS
-	SELECT bytes, pg_temp.receive(int2send((length(bytes) / 2)::int2) || '\x0000' || bytes) AS v FROM every_half;
+	SELECT bytes, pg_temp.receive(int2send((length(bytes) / 2)::int2) || '\x0000' || bytes, 'halfvec')::halfvec AS v FROM every_half;
 SELECT count(*), sum(vector_dims(v)),
 	bool_and(substr(halfvec_send(v), 5) = bytes) AS sent,
 	bool_and(halfvec_send(v::text::halfvec) = halfvec_send(v)) AS printed,
@@ -106,7 +59,7 @@ SELECT count(*), sum(vector_dims(v)),
 	bool_and(v::vector::text = v::text) AS same_text
 FROM every_halfvec;
 
-SELECT message, pg_temp.outcome(format('pg_temp.receive(%L::bytea)', message)) FROM (VALUES
+SELECT message, pg_temp.receive(message, 'halfvec') FROM (VALUES
 	(halfvec_send('[1,2]')), (halfvec_send('[-0,65504,5.9604645e-08]')),
 	-- too short or too long
 	(''), ('\x0001'), ('\x00010000'), ('\x000100003c'), ('\x000200003c00'), ('\x000100003c0000'),
@@ -116,7 +69,7 @@ SELECT message, pg_temp.outcome(format('pg_temp.receive(%L::bytea)', message)) F
 	('\x000100007c00'), ('\x00010000fc00'), ('\x000100007c01'), ('\x000200003c00ffff'), ('\x000100007bff')
 ) t (message);
 SELECT pg_temp.receive(halfvec_send('[1,2]'), 'halfvec(2)');
-SELECT pg_temp.outcome($$pg_temp.receive(halfvec_send('[1,2]'), 'halfvec(3)')$$);
+SELECT pg_temp.receive(halfvec_send('[1,2]'), 'halfvec(3)');
 
 -- casts
 SELECT '{1,2,65504}'::int[]::halfvec, '{0.1,-65519}'::real[]::halfvec, '{0.1,1e-300}'::float8[]::halfvec, '{0.1,2}'::numeric[]::halfvec(2);

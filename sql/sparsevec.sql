@@ -1,24 +1,11 @@
 -- The type sparsevec
-
--- what an SQL expression yields, as text: its value or its error
-CREATE FUNCTION pg_temp.outcome(expression text) RETURNS text AS $$
-DECLARE
-	result text;
-	detail text;
-BEGIN
-	EXECUTE 'SELECT (' || expression || ')::text' INTO result;
-	RETURN coalesce(left(result, 100), 'NULL');
-EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
-	RETURN concat_ws(' ', SQLSTATE || ':', left(SQLERRM, 100), '(' || nullif(detail, '') || ')');
-END
-$$ LANGUAGE plpgsql;
-CREATE FUNCTION pg_temp.parse(input text) RETURNS text AS $$
-	SELECT pg_temp.outcome(format('%L::sparsevec', input))
-$$ LANGUAGE sql;
+\set ECHO none
+\set helpers `echo "${PG_ABS_SRCDIR:-.}/sql/include/types.sql"`
+\i :helpers
+\set ECHO all
 
 -- text that is accepted: any order, zeros are left out
-SELECT translate(input, E'\t\n\r\x0b\x0c', 'tnrvf') AS input, pg_temp.parse(input) FROM (VALUES
+SELECT translate(input, E'\t\n\r\x0b\x0c', 'tnrvf') AS input, pg_temp.parse(input, 'sparsevec') FROM (VALUES
 	('{1:1.5,3:3.5}/5'), ('{}/5'), ('{3:1,1:2}/5'), ('{5:1,4:2,3:3,2:4,1:5}/5'), ('{1:1,1:0}/5'), ('{1:0,2:-0}/5'),
 	('{9:0}/5'), ('{0:0,-1:0}/5'), (' { 1 : 1 , 2 : 2 } / 5 '), (E'{\t\n\r\x0b\x0c1\t:\n1\r,\x0b2:\x0c2}/\t5\n'), ('{ } /5'),
 	('{+1:+1}/+5'), ('{001:1}/005'), ('{1:1.,2:.5,3:-1e-3,4:0x10}/5'), ('{1:1.4e-45,2:3.4028235e38}/5'),
@@ -26,7 +13,7 @@ SELECT translate(input, E'\t\n\r\x0b\x0c', 'tnrvf') AS input, pg_temp.parse(inpu
 ) t (input);
 
 -- and text that is not
-SELECT left(input, 30) AS input, pg_temp.parse(input) FROM (VALUES
+SELECT left(input, 30) AS input, pg_temp.parse(input, 'sparsevec') FROM (VALUES
 	(''), ('['), ('1:1}/5'), ('[1,2]'), ('{'), ('{1'), ('{1:'), ('{1:1'), ('{1:1,'), ('{1:1, '), ('{}'), ('{1:1}'), ('{1:1}/'), ('{1:1}/ '),
 	('{}x/5'), ('{1:1}}/5'), ('{1:1}9'), ('{1:1}/x'), ('{1:1}/5x'), ('{1:1}/5 x'), ('{1:1}/5/5'), ('{1:1}/5.5'), ('{1:1}/0x5'), ('{1:1}/-'),
 	('{1:1,}/5'), ('{,}/5'), ('{1}/5'), ('{1:}/5'), ('{:1}/5'), ('{1:x}/5'), ('{x:1}/5'), ('{1 1}/5'), ('{1:1;2:2}/5'), ('{1:1,2}/5'),
@@ -47,26 +34,10 @@ CREATE FUNCTION pg_temp.ones(n int, dim int) RETURNS text AS $$
 	SELECT '{' || string_agg(i || ':1', ',' ORDER BY i) || '}/' || dim FROM generate_series(1, n) i
 $$ LANGUAGE sql;
 SELECT pg_temp.ones(16000, 16000)::sparsevec::text = pg_temp.ones(16000, 16000), l2_norm(pg_temp.ones(16000, 100000)::sparsevec)::real;
-SELECT pg_temp.parse(pg_temp.ones(16001, 100000));
-SELECT pg_temp.parse(pg_temp.ones(16001, 100000) || 'x');
-SELECT pg_temp.parse(pg_temp.ones(16001, 16000));
+SELECT pg_temp.parse(pg_temp.ones(16001, 100000), 'sparsevec');
+SELECT pg_temp.parse(pg_temp.ones(16001, 100000) || 'x', 'sparsevec');
+SELECT pg_temp.parse(pg_temp.ones(16001, 16000), 'sparsevec');
 
--- soft errors, where the server has them, say the same
-CREATE FUNCTION pg_temp.soft_error(input text, type text) RETURNS text AS $$
-DECLARE
-	message text;
-BEGIN
-	IF current_setting('server_version_num')::int >= 160000 THEN
-		EXECUTE 'SELECT message FROM pg_input_error_info($1, $2)' INTO message USING input, type;
-	ELSE
-		EXECUTE format('SELECT %L::%s', input, type);
-	END IF;
-	RETURN coalesce(message, 'valid');
-EXCEPTION WHEN OTHERS THEN
-	RETURN CASE WHEN current_setting('server_version_num')::int < 160000
-		THEN SQLERRM ELSE 'hard error: ' || SQLERRM END;
-END
-$$ LANGUAGE plpgsql;
 SELECT left(input, 20) AS input, type, pg_temp.soft_error(input, type) FROM (VALUES
 	('{1:1}/2', 'sparsevec(2)'), ('{1:1}/2', 'sparsevec(3)'), ('', 'sparsevec'), ('{1:x}/2', 'sparsevec'), ('{x:1}/2', 'sparsevec'), ('{1;1}/2', 'sparsevec'),
 	('{1:1;}/2', 'sparsevec'), ('{1:1}', 'sparsevec'), ('{1:1}/x', 'sparsevec'), ('{1:1}/2x', 'sparsevec'), ('{1:1}/0', 'sparsevec'), ('{1:1}/1000000001', 'sparsevec'),
@@ -86,26 +57,7 @@ SELECT '{"{1:1,2:2}/3",NULL,"{}/1"}'::sparsevec[], ARRAY['{1:2}/2'::sparsevec];
 -- binary form
 SELECT sparsevec_send('{1:1.5,3:-2}/5'), sparsevec_send('{}/5');
 
--- gives the bytes to sparsevec_recv, by way of COPY
-CREATE FUNCTION pg_temp.receive(message bytea, type text DEFAULT 'sparsevec') RETURNS text AS $$
-DECLARE
-	file bytea;
-	result text;
-BEGIN
-	file := '\x5047434f50590aff0d0a00'::bytea || int4send(0) || int4send(0) ||
-		int2send(1::int2) || int4send(length(message)) || message || int2send(-1::int2);
-	EXECUTE format('CREATE TEMP TABLE received (v %s)', type);
-	EXECUTE format('COPY received FROM PROGRAM %L (FORMAT binary)', (
-		SELECT 'printf ''' || string_agg('\' || lpad((b / 64)::text, 1, '0') || (b / 8 % 8)::text || (b % 8)::text, '' ORDER BY i) || ''''
-		FROM (SELECT i, get_byte(file, i) AS b FROM generate_series(0, length(file) - 1) i) bytes));
-	SELECT v::text INTO result FROM received;
-	DROP TABLE received;
-	RETURN result;
-EXCEPTION WHEN OTHERS THEN
-	RETURN SQLSTATE || ': ' || SQLERRM;
-END
-$$ LANGUAGE plpgsql;
-SELECT message, pg_temp.receive(message) FROM (VALUES
+SELECT message, pg_temp.receive(message, 'sparsevec') FROM (VALUES
 	(sparsevec_send('{1:1.5,3:-2}/5')), (sparsevec_send('{}/5')), (sparsevec_send('{1000000000:1e-45}/1000000000')),
 	-- too short or too long
 	(''), ('\x00000005'), ('\x0000000500000000'), ('\x000000050000000000000000ff'),
@@ -123,7 +75,7 @@ SELECT message, pg_temp.receive(message) FROM (VALUES
 	('\x00000005000000010000000000000000' || float4send('NaN')), ('\x00000005000000010000000000000000' || float4send('-Infinity'))
 ) t (message);
 SELECT pg_temp.receive(sparsevec_send('{1:1}/2'), 'sparsevec(2)'), pg_temp.receive(sparsevec_send('{1:1}/2'), 'sparsevec(3)');
-SELECT pg_temp.receive(sparsevec_send(pg_temp.ones(500, 600)::sparsevec)) = pg_temp.ones(500, 600);
+SELECT pg_temp.receive(sparsevec_send(pg_temp.ones(500, 600)::sparsevec), 'sparsevec') = pg_temp.ones(500, 600);
 
 -- casts
 SELECT '{1,0,-2}'::int[]::sparsevec, '{0,0.5}'::real[]::sparsevec, '{0,1e-300,0.1}'::float8[]::sparsevec, '{0.1,0}'::numeric[]::sparsevec(2);

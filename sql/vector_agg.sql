@@ -1,16 +1,8 @@
 -- The type vector: aggregates
-
--- what an SQL expression yields, as text: its value or its error
-CREATE FUNCTION pg_temp.outcome(expression text) RETURNS text AS $$
-DECLARE
-	result text;
-BEGIN
-	EXECUTE 'SELECT (' || expression || ')::text' INTO result;
-	RETURN coalesce(result, 'NULL');
-EXCEPTION WHEN OTHERS THEN
-	RETURN SQLSTATE || ': ' || SQLERRM;
-END
-$$ LANGUAGE plpgsql;
+\set ECHO none
+\set helpers `echo "${PG_ABS_SRCDIR:-.}/sql/include/types.sql"`
+\i :helpers
+\set ECHO all
 
 SELECT avg(v), sum(v) FROM unnest('{"[1,2,3]","[3,5,7]"}'::vector[]) v;
 SELECT avg(v), sum(v) FROM unnest('{"[1,2,3]","[3,5,7]",NULL}'::vector[]) v;

@@ -1,16 +1,8 @@
 -- The type vector: casts to itself, from and to arrays
-
--- what an SQL expression yields, as text: its value or its error
-CREATE FUNCTION pg_temp.outcome(expression text) RETURNS text AS $$
-DECLARE
-	result text;
-BEGIN
-	EXECUTE 'SELECT (' || expression || ')::text' INTO result;
-	RETURN coalesce(result, 'NULL');
-EXCEPTION WHEN OTHERS THEN
-	RETURN SQLSTATE || ': ' || SQLERRM;
-END
-$$ LANGUAGE plpgsql;
+\set ECHO none
+\set helpers `echo "${PG_ABS_SRCDIR:-.}/sql/include/types.sql"`
+\i :helpers
+\set ECHO all
 
 -- from arrays
 SELECT ARRAY[1,2,3]::vector, ARRAY[1.0,2.5,-3.25]::vector, ARRAY[1,2.5]::real[]::vector, ARRAY[1,2.5]::float8[]::vector;

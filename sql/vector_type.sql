@@ -1,26 +1,11 @@
 -- The type vector: text and binary form, type modifier, storage
-
--- what an SQL expression yields, as text: its value or its error
-CREATE FUNCTION pg_temp.outcome(expression text) RETURNS text AS $$
-DECLARE
-	result text;
-	detail text;
-BEGIN
-	EXECUTE 'SELECT (' || expression || ')::text' INTO result;
-	RETURN coalesce(result, 'NULL');
-EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
-	RETURN concat_ws(' ', SQLSTATE || ':', left(SQLERRM, 100), '(' || nullif(detail, '') || ')');
-END
-$$ LANGUAGE plpgsql;
-
--- the same for a text that is to become a vector
-CREATE FUNCTION pg_temp.parse(input text) RETURNS text AS $$
-	SELECT pg_temp.outcome(format('%L::vector', input))
-$$ LANGUAGE sql;
+\set ECHO none
+\set helpers `echo "${PG_ABS_SRCDIR:-.}/sql/include/types.sql"`
+\i :helpers
+\set ECHO all
 
 -- text that is accepted
-SELECT translate(input, E'\t\n\r\x0b\x0c', 'tnrvf') AS input, pg_temp.parse(input) FROM (VALUES
+SELECT translate(input, E'\t\n\r\x0b\x0c', 'tnrvf') AS input, pg_temp.parse(input, 'vector') FROM (VALUES
 	('[1,2,3]'), ('[-1,-2,-3]'), ('[1.,2.,3.]'), ('[.5,-.5,+.5]'), ('[+1,-0,0]'),
 	('  [ 1,  2 ,    3  ]  '), (E'\t[\n1\x0b,\x0c2\r]\n'), ('[1]'),
 	('[1.23456]'), ('[0.1,0.2,0.3]'), ('[1e3,1E3,1e+3,1e-3]'), ('[1e05,1e-05]'),
@@ -34,7 +19,7 @@ SELECT translate(input, E'\t\n\r\x0b\x0c', 'tnrvf') AS input, pg_temp.parse(inpu
 ) t (input);
 
 -- and text that is not
-SELECT left(input, 20) AS input, pg_temp.parse(input) FROM (VALUES
+SELECT left(input, 20) AS input, pg_temp.parse(input, 'vector') FROM (VALUES
 	(''), (' '), ('1,2,3'), ('{1,2,3}'), ('(1)'), ('1]'), ('x[1]'), (']'),
 	('['), ('[ '), ('[1'), ('[1,'), ('[1, '), ('[1,2,3'), ('[1 '), ('[-'),
 	('[]'), ('[ ]'), ('[]x'), ('[,]'), ('[,'), ('[1,]'), ('[1, ]'), ('[,1]'), ('[1,,3]'), ('[1, ,3]'),
@@ -45,23 +30,6 @@ SELECT left(input, 20) AS input, pg_temp.parse(input) FROM (VALUES
 	('[4e38,1]'), ('[1,-4e38]'), ('[1e400]'), ('[3.4028236e38]'), ('[ 1e39 ]'),
 	('[' || repeat('[', 1000)), ('[' || repeat('9', 50) || ']'), (E'[\x01]'), (E'[1\x7f]')
 ) t (input);
-
--- soft errors, where the server has them, say the same
-CREATE FUNCTION pg_temp.soft_error(input text, type text) RETURNS text AS $$
-DECLARE
-	message text;
-BEGIN
-	IF current_setting('server_version_num')::int >= 160000 THEN
-		EXECUTE 'SELECT message FROM pg_input_error_info($1, $2)' INTO message USING input, type;
-	ELSE
-		EXECUTE format('SELECT %L::%s', input, type);
-	END IF;
-	RETURN coalesce(message, 'valid');
-EXCEPTION WHEN OTHERS THEN
-	RETURN CASE WHEN current_setting('server_version_num')::int < 160000
-		THEN SQLERRM ELSE 'hard error: ' || SQLERRM END;
-END
-$$ LANGUAGE plpgsql;
 
 SELECT left(input, 20) AS input, type, pg_temp.soft_error(input, type) FROM (VALUES
 	('[1,2]', 'vector'), ('[1,2]', 'vector(2)'), ('[1,2]', 'vector(3)'),
@@ -128,27 +96,7 @@ SELECT '{"[1,2,3]"}'::vector(2)[];
 SELECT vector_send('[1,2]'), vector_send('[-0,1.5e-38,3.4028235e38]');
 SELECT length(vector_send(array_fill(1, ARRAY[16000])::vector));
 
--- gives the bytes to vector_recv, by way of COPY
-CREATE FUNCTION pg_temp.receive(message bytea, type text DEFAULT 'vector') RETURNS text AS $$
-DECLARE
-	file bytea;
-	result text;
-BEGIN
-	file := '\x5047434f50590aff0d0a00'::bytea || int4send(0) || int4send(0) ||
-		int2send(1::int2) || int4send(length(message)) || message || int2send(-1::int2);
-	EXECUTE format('CREATE TEMP TABLE received (v %s)', type);
-	EXECUTE format('COPY received FROM PROGRAM %L (FORMAT binary)', (
-		SELECT 'printf ''' || string_agg('\' || lpad((b / 64)::text, 1, '0') || (b / 8 % 8)::text || (b % 8)::text, '' ORDER BY i) || ''''
-		FROM (SELECT i, get_byte(file, i) AS b FROM generate_series(0, length(file) - 1) i) bytes));
-	SELECT v::text INTO result FROM received;
-	DROP TABLE received;
-	RETURN result;
-EXCEPTION WHEN OTHERS THEN
-	RETURN SQLSTATE || ': ' || SQLERRM;
-END
-$$ LANGUAGE plpgsql;
-
-SELECT message, pg_temp.receive(message) FROM (VALUES
+SELECT message, pg_temp.receive(message, 'vector') FROM (VALUES
 	(vector_send('[1,2]')), (vector_send('[-0,1.5e-38,3.4028235e38]')),
 	('\x00010000'::bytea || float4send('1.4e-45')),
 	-- too short or too long

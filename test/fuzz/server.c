@@ -114,46 +114,23 @@ errcode(int sqlerrcode)
 	return 0;
 }
 
-static void
-format_message(const char *format, va_list args)
-{
-	char		message[200];
+#define MESSAGE_FUNCTION(name) \
+int \
+name(const char *fmt,...) \
+{ \
+	char		message[200]; \
+	va_list		args; \
+\
+	va_start(args, fmt); \
+	vsnprintf(message, sizeof(message), fmt, args); \
+	va_end(args); \
+	return 0; \
+} \
+extern int	no_such_variable
 
-	vsnprintf(message, sizeof(message), format, args);
-}
-
-int
-errmsg(const char *fmt,...)
-{
-	va_list		args;
-
-	va_start(args, fmt);
-	format_message(fmt, args);
-	va_end(args);
-	return 0;
-}
-
-int
-errmsg_internal(const char *fmt,...)
-{
-	va_list		args;
-
-	va_start(args, fmt);
-	format_message(fmt, args);
-	va_end(args);
-	return 0;
-}
-
-int
-errdetail(const char *fmt,...)
-{
-	va_list		args;
-
-	va_start(args, fmt);
-	format_message(fmt, args);
-	va_end(args);
-	return 0;
-}
+MESSAGE_FUNCTION(errmsg);
+MESSAGE_FUNCTION(errmsg_internal);
+MESSAGE_FUNCTION(errdetail);
 
 void
 errfinish(const char *filename, int lineno, const char *funcname)
