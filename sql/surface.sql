@@ -199,7 +199,17 @@ INSERT INTO surface_opclasses VALUES
 	('hnsw', 'vector_l2_ops', 'vector', false, '{<->}'),
 	('hnsw', 'vector_ip_ops', 'vector', false, '{<#>}'),
 	('hnsw', 'vector_cosine_ops', 'vector', false, '{<=>}'),
-	('hnsw', 'vector_l1_ops', 'vector', false, '{<+>}');
+	('hnsw', 'vector_l1_ops', 'vector', false, '{<+>}'),
+	('hnsw', 'halfvec_l2_ops', 'halfvec', false, '{<->}'),
+	('hnsw', 'halfvec_ip_ops', 'halfvec', false, '{<#>}'),
+	('hnsw', 'halfvec_cosine_ops', 'halfvec', false, '{<=>}'),
+	('hnsw', 'halfvec_l1_ops', 'halfvec', false, '{<+>}'),
+	('hnsw', 'sparsevec_l2_ops', 'sparsevec', false, '{<->}'),
+	('hnsw', 'sparsevec_ip_ops', 'sparsevec', false, '{<#>}'),
+	('hnsw', 'sparsevec_cosine_ops', 'sparsevec', false, '{<=>}'),
+	('hnsw', 'sparsevec_l1_ops', 'sparsevec', false, '{<+>}'),
+	('hnsw', 'bit_hamming_ops', 'bit', false, '{<~>}'),
+	('hnsw', 'bit_jaccard_ops', 'bit', false, '{<%>}');
 SELECT e.*, opcdefault, a.operators AS has
 FROM surface_opclasses e LEFT JOIN pg_am ON amname = method
 	LEFT JOIN pg_opclass c ON opcmethod = pg_am.oid AND opcname = opclass AND opcintype = type::regtype
