@@ -1,7 +1,7 @@
 # test.sh
 #     ./dev test: every suite, counted.  Sourced by dev.
 
-SUITES=(build unit fuzz regress isolation tap clients ubsan points)
+SUITES=(build unit fuzz regress isolation tap clients ubsan points upgrade)
 PASSED=0
 FAILED=0
 SKIPPED=0
@@ -20,6 +20,9 @@ test_main() {
 
   plain_suites
   checked_suites
+  if wanted upgrade; then
+    upgrade_suite
+  fi
   summary
 }
 

@@ -7,11 +7,13 @@
 const assert = require('node:assert/strict');
 const { after, test } = require('node:test');
 const knex = require('knex')({ client: 'pg', connection: {} });
+const { SparseVector } = require('pgvector');
 const pgvector = require('pgvector/knex');
 const { DIMENSIONS, vectors, nearest, nearlyEqual } = require('./lib');
 
 const all = vectors(300);
 const query = all[7].map((x) => x + 1 / 64);
+const bits = (v) => v.map((x) => (x > 0 ? 1 : 0)).join('');
 
 after(() => knex.destroy());
 
@@ -21,6 +23,8 @@ test('schema', async () => {
     table.increments('id');
     table.vector('embedding', DIMENSIONS).notNullable();
     table.halfvec('half', { dimensions: DIMENSIONS });
+    table.sparsevec('sparse', { dimensions: DIMENSIONS });
+    table.specificType('bits', `bit(${DIMENSIONS})`);
     table.index(knex.raw('embedding vector_l2_ops'), 'knex_l2', 'hnsw');
     table.index(knex.raw('embedding vector_cosine_ops'), 'knex_cosine', 'hnsw');
   });
@@ -29,16 +33,23 @@ test('schema', async () => {
     .whereRaw("attrelid = 'knex_items'::regclass AND attnum > 1")
     .orderBy('attnum');
   assert.deepEqual(columns.map((column) => column.type),
-    [`vector(${DIMENSIONS})`, `halfvec(${DIMENSIONS})`]);
+    ['vector', 'halfvec', 'sparsevec', 'bit'].map(
+      (type) => `${type}(${DIMENSIONS})`));
 });
 
 test('rows', async () => {
   await knex('knex_items').insert(all.map((v) => ({
-    embedding: pgvector.toSql(v), half: pgvector.toSql(v),
+    embedding: pgvector.toSql(v),
+    half: pgvector.toSql(v),
+    sparse: pgvector.toSql(new SparseVector(v)),
+    bits: bits(v),
   })));
   const rows = await knex('knex_items').orderBy('id');
   assert.deepEqual(rows.map((row) => pgvector.fromSql(row.embedding)), all);
   assert.deepEqual(rows.map((row) => pgvector.fromSql(row.half)), all);
+  assert.deepEqual(
+    rows.map((row) => new SparseVector(row.sparse).toArray()), all);
+  assert.deepEqual(rows.map((row) => row.bits), all.map(bits));
 });
 
 const functions = {
@@ -49,9 +60,11 @@ const functions = {
 };
 
 for (const [name, operator] of Object.entries(functions)) {
-  for (const column of ['embedding', 'half']) {
+  for (const column of ['embedding', 'half', 'sparse']) {
+    const value = column === 'sparse' ? new SparseVector(query) : query;
+
     test(`${name} of ${column}`, async () => {
-      const order = () => knex.queryBuilder()[name](column, query);
+      const order = () => knex.queryBuilder()[name](column, value);
       const rows = await knex('knex_items')
         .select({ distance: order() }).orderBy(order()).limit(5);
 
@@ -60,6 +73,27 @@ for (const [name, operator] of Object.entries(functions)) {
     });
   }
 }
+
+test('distances of bits', async () => {
+  const ones = (a, b, f) => [...a].filter((x, i) => f(+x, +b[i])).length;
+  const q = bits(query);
+  const expected = {
+    hammingDistance: (b) => ones(b, q, (x, y) => x ^ y),
+    jaccardDistance: (b) => {
+      const both = ones(b, q, (x, y) => x & y);
+
+      return both === 0 ? 1 : 1 - both / ones(b, q, (x, y) => x | y);
+    },
+  };
+
+  for (const [name, distance] of Object.entries(expected)) {
+    const rows = await knex('knex_items').orderBy('id')
+      .select({ distance: knex.queryBuilder()[name]('bits', q) });
+
+    nearlyEqual(assert, rows.map((row) => row.distance),
+      all.map((v) => distance(bits(v))));
+  }
+});
 
 test('the index answers', async () => {
   await knex.transaction(async (trx) => {

@@ -10,7 +10,7 @@ const { pipeline } = require('node:stream/promises');
 const { Readable } = require('node:stream');
 const pg = require('pg');
 const copy = require('pg-copy-streams');
-const pgvector = require('pgvector/pg');
+const pgvector = { ...require('pgvector'), ...require('pgvector/pg') };
 const { DIMENSIONS, vectors, nearest, nearlyEqual, recall, binary } =
   require('./lib');
 
@@ -73,6 +73,28 @@ for (const type of Object.keys(binary)) {
     assert.deepEqual(rows.map((row) => row.v), all.slice(0, 3));
   });
 }
+
+test('sparsevec: text and binary in, text out', async () => {
+  const sparse = new pgvector.SparseVector({ 0: 1.5, 4: -2 }, 6);
+  const bytes = Buffer.alloc(12 + 2 * 8);
+
+  [6, 2, 0, 0, 4].forEach((n, i) => bytes.writeInt32BE(n, 4 * i));
+  bytes.writeFloatBE(1.5, 20);
+  bytes.writeFloatBE(-2, 24);
+  for (const value of [sparse.toSql(), bytes]) {
+    const v = await one('SELECT $1::sparsevec AS v', [value]);
+
+    assert.deepEqual(v.toArray(), [1.5, 0, 0, 0, -2, 0]);
+  }
+});
+
+test('bit: distances', async () => {
+  const { rows } = await client.query(
+    'SELECT $1::bit(6) <~> $2 AS hamming, $1::bit(6) <%> $2 AS jaccard',
+    ['110100', '100110']);
+
+  assert.deepEqual(rows[0], { hamming: 2, jaccard: 0.5 });
+});
 
 test('COPY in as text, out as text', async () => {
   await client.query(`CREATE TABLE items (id int, v vector(${DIMENSIONS}))`);

@@ -158,7 +158,7 @@ sub anchors
 }
 
 for my $file ('README.md', 'docs/guide.md', 'docs/reference.md',
-	'docs/format.md')
+	'docs/format.md', 'docs/migrating.md')
 {
 	my ($directory) = "$top/$file" =~ m{^(.*/)};
 	my @missing;
