@@ -81,7 +81,7 @@ test('sparsevec: text and binary in, text out', async () => {
   [6, 2, 0, 0, 4].forEach((n, i) => bytes.writeInt32BE(n, 4 * i));
   bytes.writeFloatBE(1.5, 20);
   bytes.writeFloatBE(-2, 24);
-  for (const value of [sparse.toSql(), bytes]) {
+  for (const value of [sparse.toPostgres(), bytes]) {
     const v = await one('SELECT $1::sparsevec AS v', [value]);
 
     assert.deepEqual(v.toArray(), [1.5, 0, 0, 0, -2, 0]);
