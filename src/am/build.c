@@ -384,7 +384,7 @@ build_at_once(BuildState *state, RowReader *reader, const RowTotals *distinct,
 
 	npoints = build_points_count(work->points);
 	start_phase(HNSW_PHASE_ORDER, npoints);
-	return build_source_memory(work->points, work->graph,
+	return build_source_memory(work->quantizer, work->points, work->graph,
 							   graph_locality_order(work->graph, npoints));
 }
 

@@ -64,6 +64,7 @@ typedef struct PartsSource
 	RowReader  *point_reader;
 	const BuildRow *point;		/* the one read last, */
 	PointId		point_id;		/* and its number */
+	uint8	   *scratch;		/* a code and its refinement */
 	GraphLevel *levels;			/* per new number */
 	PointId    *upper_ids;		/* new numbers of points of the upper graph */
 	PointId    *upper_points;	/* numbers there of points above level 0, by
@@ -359,11 +360,9 @@ parts_get_point(BuildSource *source, PointId point, SourcePoint *copy)
 	for (; parts->point_id < point; parts->point_id++)
 		parts->point = row_reader_next(parts->point_reader);
 
-	copy->tid = parts->point->tid;
-	copy->factors = build_row_factors(parts->point);
-	copy->refine_factors = copy->factors + quantizer->nfactors;
-	copy->code = build_row_code(quantizer, parts->point);
-	copy->refine = copy->code + quantizer->code_size;
+	build_source_copy(quantizer, parts->point->tid,
+					  build_row_code(quantizer, parts->point),
+					  build_row_factors(parts->point), parts->scratch, copy);
 }
 
 static GraphLevel
@@ -499,6 +498,8 @@ build_in_parts(GraphWork *work, RowReader *reader, const RowTotals *rows,
 
 	graph_work_get_memory(work, largest_work(parts));
 	graph_work_expect(work, count_steps(parts));
+	parts->scratch = palloc(work->quantizer->code_size +
+							work->quantizer->refine_size + 1);
 	parts->new_ids = graph_array_alloc(rows->nrows, sizeof(PointId));
 	memset(parts->new_ids, 0xFF, rows->nrows * sizeof(PointId));
 	parts->points = row_writer_create(work->quantizer, NULL, 0);

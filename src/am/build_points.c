@@ -3,8 +3,8 @@
  * build_points.c
  *	  The coded vectors of a build, in memory.
  *
- * Codes, factors and TIDs have arrays of their own; a code and its refinement
- * are neighbours, since the builder reads both.
+ * Codes, factors and TIDs have arrays of their own; a code is joined with its
+ * refinement, since the builder reads both.
  *
  * src/am/build_points.c
  *
@@ -107,9 +107,8 @@ score(BuildPoints *points, const QuantizedQuery *query, const PointId *ids,
 		const float *factors = point_factors(points, ids[i]);
 
 		distances[i] = quantizer->refine_size > 0 ?
-			quantizer_score_refined(query, code, factors,
-									code + quantizer->code_size,
-									factors + quantizer->nfactors) :
+			quantizer_score_joined(query, code, factors,
+								   factors + quantizer->nfactors) :
 			quantizer_score(query, code, factors);
 	}
 }
@@ -118,10 +117,11 @@ static void
 as_query(const Quantizer *quantizer, const uint8 *code, const float *factors,
 		 QuantizedQuery *query)
 {
-	quantizer_point_as_query(quantizer, code, factors,
-							 quantizer->refine_size > 0 ?
-							 code + quantizer->code_size : NULL,
-							 factors + quantizer->nfactors, query);
+	if (quantizer->refine_size > 0)
+		quantizer_joined_as_query(quantizer, code, factors,
+								  factors + quantizer->nfactors, query);
+	else
+		quantizer_point_as_query(quantizer, code, factors, NULL, NULL, query);
 }
 
 static void
@@ -372,18 +372,6 @@ const float *
 build_points_factors(const BuildPoints *points, PointId point)
 {
 	return point_factors(points, point);
-}
-
-const uint8 *
-build_points_refine(const BuildPoints *points, PointId point)
-{
-	return point_code(points, point) + points->quantizer->code_size;
-}
-
-const float *
-build_points_refine_factors(const BuildPoints *points, PointId point)
-{
-	return point_factors(points, point) + points->quantizer->nfactors;
 }
 
 ItemPointerData

@@ -55,13 +55,11 @@ extern void build_points_end(BuildPoints *points);
 extern PointId build_points_count(const BuildPoints *points);
 extern uint64 build_points_rows(const BuildPoints *points);
 
-extern const uint8 *build_points_code(const BuildPoints *points, PointId point);
+/* As in a row */
+extern const uint8 *build_points_code(const BuildPoints *points,
+									  PointId point);
 extern const float *build_points_factors(const BuildPoints *points,
 										 PointId point);
-extern const uint8 *build_points_refine(const BuildPoints *points,
-										PointId point);
-extern const float *build_points_refine_factors(const BuildPoints *points,
-												PointId point);
 extern ItemPointerData build_points_tid(const BuildPoints *points,
 										PointId point);
 

@@ -23,6 +23,7 @@ struct RowWriter
 	Quantizer  *quantizer;
 	BufFile    *file;
 	BuildRow   *row;			/* the one being written */
+	uint8	   *split_code;		/* before it is joined with its refinement */
 	RowTotals	totals;
 };
 
@@ -67,6 +68,8 @@ row_writer_create(Quantizer *quantizer, SharedFileSet *files, int number)
 
 	writer->quantizer = quantizer;
 	writer->row = palloc0(max_row_size(quantizer));
+	writer->split_code = palloc(quantizer->code_size +
+								quantizer->refine_size + 1);
 	file_name(name, number);
 	writer->file = files == NULL ? BufFileCreateTemp(false) :
 		BufFileCreateFileSet(SharedFileSetFiles(files), name);
@@ -96,9 +99,16 @@ row_writer_add(RowWriter *writer, const HnswVector *vector, uint64 hash,
 	float	   *factors = build_row_factors(row);
 	uint8	   *code = build_row_code(quantizer, row);
 
-	quantizer_encode(quantizer, vector, code, factors,
-					 code + quantizer->code_size,
-					 factors + quantizer->nfactors);
+	if (quantizer->refine_size == 0)
+		quantizer_encode(quantizer, vector, code, factors, NULL, NULL);
+	else
+	{
+		uint8	   *refine = writer->split_code + quantizer->code_size;
+
+		quantizer_encode(quantizer, vector, writer->split_code, factors,
+						 refine, factors + quantizer->nfactors);
+		quantizer_join(quantizer, writer->split_code, refine, code);
+	}
 	row->hash = hash;
 	row->tid = *tid;
 	write_row(writer);
@@ -132,6 +142,7 @@ row_writer_finish(RowWriter *writer)
 	BufFileExportFileSet(writer->file);
 	BufFileClose(writer->file);
 	pfree(writer->row);
+	pfree(writer->split_code);
 	pfree(writer);
 }
 

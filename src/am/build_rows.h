@@ -19,11 +19,14 @@
 #include "storage/itemptr.h"
 #include "storage/sharedfileset.h"
 
-/* A row as it is written: this, the factors, the code, the refinement */
+/*
+ * A row as it is written: this, the factors, the code.  A code with refinement
+ * is joined with it.
+ */
 typedef struct BuildRow
 {
 	uint64		hash;			/* of the vector */
-	uint32		code_size;		/* of code and refinement */
+	uint32		code_size;		/* with the refinement */
 	ItemPointerData tid;
 } BuildRow;
 
@@ -68,7 +71,7 @@ extern RowWriter *row_writer_create(Quantizer *quantizer,
 extern void row_writer_add(RowWriter *writer, const HnswVector *vector,
 						   uint64 hash, ItemPointer tid);
 
-/* Adds a row that is coded already; code with refinement, and all factors. */
+/* Adds a row that is coded already. */
 extern void row_writer_copy(RowWriter *writer, ItemPointerData tid,
 							const uint8 *code, const float *factors);
 extern const RowTotals *row_writer_totals(const RowWriter *writer);

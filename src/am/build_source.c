@@ -15,11 +15,32 @@
 typedef struct MemorySource
 {
 	BuildSource source;			/* must be first */
+	const Quantizer *quantizer;
+	uint8	   *scratch;		/* a code and its refinement */
 	BuildPoints *points;
 	GraphBuild *graph;
 	const PointId *new_ids;
 	PointId    *old_ids;		/* by new id */
 } MemorySource;
+
+void
+build_source_copy(const Quantizer *quantizer, ItemPointerData tid,
+				  const uint8 *code, const float *factors, uint8 *scratch,
+				  SourcePoint *copy)
+{
+	copy->tid = tid;
+	copy->code = code;
+	copy->factors = factors;
+	copy->refine = NULL;
+	copy->refine_factors = factors + quantizer->nfactors;
+	if (quantizer->refine_size > 0)
+	{
+		copy->code = scratch;
+		copy->refine = scratch + quantizer->code_size;
+		quantizer_split(quantizer, code, scratch,
+						scratch + quantizer->code_size);
+	}
+}
 
 static void
 memory_get_point(BuildSource *source, PointId point, SourcePoint *copy)
@@ -27,11 +48,11 @@ memory_get_point(BuildSource *source, PointId point, SourcePoint *copy)
 	MemorySource *memory = (MemorySource *) source;
 	PointId		old = memory->old_ids[point];
 
-	copy->tid = build_points_tid(memory->points, old);
-	copy->code = build_points_code(memory->points, old);
-	copy->factors = build_points_factors(memory->points, old);
-	copy->refine = build_points_refine(memory->points, old);
-	copy->refine_factors = build_points_refine_factors(memory->points, old);
+	build_source_copy(memory->quantizer,
+					  build_points_tid(memory->points, old),
+					  build_points_code(memory->points, old),
+					  build_points_factors(memory->points, old),
+					  memory->scratch, copy);
 }
 
 static GraphLevel
@@ -79,8 +100,8 @@ build_source_set_duplicates(BuildSource *source, DuplicateRow *duplicates,
 }
 
 BuildSource *
-build_source_memory(BuildPoints *points, GraphBuild *graph,
-					const PointId *new_ids)
+build_source_memory(const Quantizer *quantizer, BuildPoints *points,
+					GraphBuild *graph, const PointId *new_ids)
 {
 	MemorySource *memory = palloc0(sizeof(MemorySource));
 	PointId		npoints = build_points_count(points);
@@ -93,6 +114,9 @@ build_source_memory(BuildPoints *points, GraphBuild *graph,
 	memory->source.get_point = memory_get_point;
 	memory->source.get_level = memory_get_level;
 	memory->source.get_links = memory_get_links;
+	memory->quantizer = quantizer;
+	memory->scratch = palloc(quantizer->code_size +
+							 quantizer->refine_size + 1);
 	memory->points = points;
 	memory->graph = graph;
 	memory->new_ids = new_ids;

@@ -46,12 +46,18 @@ struct BuildSource
 	void		(*close) (BuildSource *source);
 };
 
+/* Fills in the copy of a point that is coded as in a row; scratch is for it. */
+extern void build_source_copy(const Quantizer *quantizer, ItemPointerData tid,
+							  const uint8 *code, const float *factors,
+							  uint8 *scratch, SourcePoint *copy);
+
 /* Sets the duplicates, which it sorts. */
 extern void build_source_set_duplicates(BuildSource *source,
 										DuplicateRow *duplicates, uint64 n);
 
 /* Points and graph in memory; new_ids is by their numbers there. */
-extern BuildSource *build_source_memory(BuildPoints *points, GraphBuild *graph,
+extern BuildSource *build_source_memory(const Quantizer *quantizer,
+										BuildPoints *points, GraphBuild *graph,
 										const PointId *new_ids);
 
 #endif							/* HNSW_BUILD_SOURCE_H */

@@ -226,6 +226,43 @@ quantizer_score_refined(const QuantizedQuery *query, const uint8 *code,
 	return quantizer_finish_refined(query, sum, factors, refine_factors);
 }
 
+void
+quantizer_join(const Quantizer *quantizer, const uint8 *code,
+			   const uint8 *refine, uint8 *joined)
+{
+	int			n = quantizer->code_size;
+
+	Assert(quantizer->refine_size == n);
+	for (int i = 0; i < n; i++)
+	{
+		joined[i] = (uint8) (code[i] << 4) | (refine[i] & 0x0F);
+		joined[i + n] = (code[i] & 0xF0) | (refine[i] >> 4);
+	}
+}
+
+void
+quantizer_split(const Quantizer *quantizer, const uint8 *joined, uint8 *code,
+				uint8 *refine)
+{
+	int			n = quantizer->code_size;
+
+	for (int i = 0; i < n; i++)
+	{
+		code[i] = (joined[i] >> 4) | (joined[i + n] & 0xF0);
+		refine[i] = (joined[i] & 0x0F) | (uint8) (joined[i + n] << 4);
+	}
+}
+
+float
+quantizer_score_joined(const QuantizedQuery *query, const uint8 *joined,
+					   const float *factors, const float *refine_factors)
+{
+	float		sum = partial_bytes(query, joined, 0,
+									2 * query->quantizer->code_size);
+
+	return quantizer_finish_refined(query, sum, factors, refine_factors);
+}
+
 /*
  * Codes as query codes, each u - CODE_CENTRE; returns their sum.  Without
  * refinement the middle of the bucket, rounded to the even code.
@@ -265,10 +302,10 @@ centre_codes(const uint8 *code, int nbytes, int8 *codes)
 	return sum;
 }
 
-void
-quantizer_point_as_query(const Quantizer *quantizer, const uint8 *code,
-						 const float *factors, const uint8 *refine,
-						 const float *refine_factors, QuantizedQuery *query)
+/* What of a point as a query is not its code */
+static void
+set_point_factors(const Quantizer *quantizer, const float *factors,
+				  QuantizedQuery *query)
 {
 	query->as_point = true;
 	if (quantizer->metric == HNSW_METRIC_IP &&
@@ -277,6 +314,27 @@ quantizer_point_as_query(const Quantizer *quantizer, const uint8 *code,
 	if (quantizer->metric == HNSW_METRIC_IP && quantizer->rotation != NULL)
 		query->ip_offset = factors[FACTOR_CENTROID] +
 			quantizer->centroid_norm_sq;
+}
+
+void
+quantizer_joined_as_query(const Quantizer *quantizer, const uint8 *joined,
+						  const float *factors, const float *refine_factors,
+						  QuantizedQuery *query)
+{
+	set_point_factors(quantizer, factors, query);
+	query->code_sum = centre_codes(joined, 2 * quantizer->code_size,
+								   query->codes);
+	query->scale = refine_factors[FACTOR_DELTA];
+	query->norm_sq = factors[FACTOR_NORM_SQ];
+	quantizer_set_error_scales(query);
+}
+
+void
+quantizer_point_as_query(const Quantizer *quantizer, const uint8 *code,
+						 const float *factors, const uint8 *refine,
+						 const float *refine_factors, QuantizedQuery *query)
+{
+	set_point_factors(quantizer, factors, query);
 
 	switch (quantizer->kind)
 	{

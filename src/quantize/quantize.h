@@ -235,6 +235,26 @@ extern float quantizer_finish_refined(const QuantizedQuery *query, float sum,
 									  const float *refine_factors);
 
 /*
+ * A code and its refinement joined, one byte for each coordinate: as long as
+ * the two together, and compared in one pass.  The refined key is the same.
+ * Only for kinds with refine_size > 0.
+ */
+extern void quantizer_join(const Quantizer *quantizer, const uint8 *code,
+						   const uint8 *refine, uint8 *joined);
+extern void quantizer_split(const Quantizer *quantizer, const uint8 *joined,
+							uint8 *code, uint8 *refine);
+extern float quantizer_score_joined(const QuantizedQuery *query,
+									const uint8 *joined, const float *factors,
+									const float *refine_factors);
+
+/* quantizer_point_as_query of a joined code */
+extern void quantizer_joined_as_query(const Quantizer *quantizer,
+									  const uint8 *joined,
+									  const float *factors,
+									  const float *refine_factors,
+									  QuantizedQuery *query);
+
+/*
  * Standard deviation of the key's error (estimate against truth), from
  * theory and the point's factors: quantization of point and query together.
  * 0 when the code is the vector.  refined: of the refined key.  An as_point query

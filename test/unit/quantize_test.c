@@ -704,6 +704,40 @@ nearly(double a, double b, double scale)
 	return fabs(a - b) <= 2e-5 * scale;
 }
 
+/* A code joined with its refinement says the same, and comes apart again. */
+static bool
+joined_agrees(const CodeSet *set, const QuantizedQuery *query, float scale)
+{
+	const Quantizer *quantizer = set->quantizer;
+	int			n = quantizer->code_size;
+	uint8	   *joined = malloc(4 * n);
+	uint8	   *code = joined + 2 * n;
+	uint8	   *refine = code + n;
+	QuantizedQuery *split_query = quantizer_query_create(quantizer);
+	QuantizedQuery *joined_query = quantizer_query_create(quantizer);
+	bool		agrees;
+
+	quantizer_join(quantizer, set->codes, set->refines, joined);
+	quantizer_split(quantizer, joined, code, refine);
+	agrees = memcmp(code, set->codes, n) == 0 &&
+		memcmp(refine, set->refines, n) == 0 &&
+		nearly(quantizer_score_joined(query, joined, set->factors,
+									  set->refine_factors),
+			   score_refined(set, query, 0), scale);
+
+	quantizer_point_as_query(quantizer, set->codes, set->factors, set->refines,
+							 set->refine_factors, split_query);
+	quantizer_joined_as_query(quantizer, joined, set->factors,
+							  set->refine_factors, joined_query);
+	for (int i = 0; i < set->count; i++)
+		agrees = agrees && score_refined(set, split_query, i) ==
+			score_refined(set, joined_query, i);
+	quantizer_query_free(split_query);
+	quantizer_query_free(joined_query);
+	free(joined);
+	return agrees;
+}
+
 /* Sum of a code, or of its refinement, over random pieces. */
 static float
 sum_of_pieces(const QuantizedQuery *query, const uint8 *code, int size,
@@ -761,7 +795,8 @@ test_pieces(QuantizerKind kind, HnswMetric metric)
 			same = same &&
 				nearly(quantizer_finish_refined(query, sum, set.factors,
 												set.refine_factors),
-					   score_refined(&set, query, 0), scale);
+					   score_refined(&set, query, 0), scale) &&
+				joined_agrees(&set, query, scale);
 		}
 		quantizer_query_free(query);
 		free_codes(&set);
