@@ -3,7 +3,7 @@
  * hnsw_opclass.h
  *	  What an operator class tells the access method hnsw.
  *
- * Installed: with this any extension can have operator classes for its types.
+ * With this any extension can have operator classes for its types.
  *
  * An operator class has one ordering operator, strategy number 1, which gives
  * float8, and one support function, number 1, that takes and returns

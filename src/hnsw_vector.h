@@ -3,7 +3,8 @@
  * hnsw_vector.h
  *	  What can be indexed: vectors and their distances.
  *
- * Installed, for operator classes of other extensions; see hnsw_opclass.h.
+ * Together with hnsw_opclass.h, all that operator classes of other extensions
+ * are compiled with: it includes nothing.
  *
  * src/hnsw_vector.h
  *

@@ -272,8 +272,8 @@ SQL
 check_rows('long_hnsw', 'codes of several items');
 $node->safe_psql('postgres', <<'SQL');
 DELETE FROM long WHERE id % 3 = 0;
-VACUUM long;
-VACUUM long;
+VACUUM (INDEX_CLEANUP ON) long;
+VACUUM (INDEX_CLEANUP ON) long;
 INSERT INTO long SELECT i, long_sparse(i, CASE i % 5 WHEN 0 THEN 16000 ELSE 1000 + i * 40 END)
 	FROM generate_series(61, 120) i;
 SQL
@@ -286,12 +286,12 @@ is(all_rows('long', '<+>'), '100|100', 'codes of several items: all rows come');
 $node->safe_psql('postgres', 'CHECKPOINT');
 $node->safe_psql('postgres', <<'SQL');
 DELETE FROM sparse WHERE id % 5 = 2;
-VACUUM sparse;
-VACUUM sparse;
+VACUUM (INDEX_CLEANUP ON) sparse;
+VACUUM (INDEX_CLEANUP ON) sparse;
 INSERT INTO sparse SELECT id, sparse_of(v, 100) FROM sift WHERE id % 5 = 2;
 DELETE FROM long WHERE id % 4 = 0;
-VACUUM long;
-VACUUM long;
+VACUUM (INDEX_CLEANUP ON) long;
+VACUUM (INDEX_CLEANUP ON) long;
 INSERT INTO long SELECT i, long_sparse(i, i * 50) FROM generate_series(121, 140) i;
 SQL
 $node->stop('immediate');
