@@ -114,8 +114,8 @@ item_missing(NodeCheck *node, const ItemPointerData *where)
 {
 	check_fault(node->check, "has a pointer to an overflow item that does not exist",
 				"Block %u, point %u: expected an item, found no item %u in page %u of region \"%s\".",
-				node->block, node->point, ItemPointerGetOffsetNumber(where),
-				ItemPointerGetBlockNumber(where),
+				node->block, node->point, ItemPointerGetOffsetNumberNoCheck(where),
+				ItemPointerGetBlockNumberNoCheck(where),
 				hnsw_region_name(HNSW_REGION_OVERFLOW));
 }
 
