@@ -15,6 +15,14 @@ const all = vectors(300);
 const query = all[7].map((x) => x + 1 / 64);
 const bits = (v) => v.map((x) => (x > 0 ? 1 : 0)).join('');
 
+const indexes = {
+  knex_l2: 'embedding vector_l2_ops',
+  knex_cosine: 'embedding vector_cosine_ops',
+  knex_half: 'half halfvec_l2_ops',
+  knex_sparse: 'sparse sparsevec_l2_ops',
+  knex_bits: 'bits bit_hamming_ops',
+};
+
 after(() => knex.destroy());
 
 test('schema', async () => {
@@ -25,8 +33,9 @@ test('schema', async () => {
     table.halfvec('half', { dimensions: DIMENSIONS });
     table.sparsevec('sparse', { dimensions: DIMENSIONS });
     table.specificType('bits', `bit(${DIMENSIONS})`);
-    table.index(knex.raw('embedding vector_l2_ops'), 'knex_l2', 'hnsw');
-    table.index(knex.raw('embedding vector_cosine_ops'), 'knex_cosine', 'hnsw');
+    for (const [name, column] of Object.entries(indexes)) {
+      table.index(knex.raw(column), name, 'hnsw');
+    }
   });
   const columns = await knex('pg_attribute')
     .select(knex.raw('format_type(atttypid, atttypmod) AS type'))
@@ -95,17 +104,31 @@ test('distances of bits', async () => {
   }
 });
 
-test('the index answers', async () => {
-  await knex.transaction(async (trx) => {
-    await trx.raw('SET LOCAL enable_seqscan = off');
-    const search = trx('knex_items').select('id')
-      .orderBy(knex.queryBuilder().l2Distance('embedding', query)).limit(5);
-    const plan = await trx.raw(`EXPLAIN ${search.toString()}`);
+const searches = {
+  knex_l2: (q) => q.l2Distance('embedding', query),
+  knex_cosine: (q) => q.cosineDistance('embedding', query),
+  knex_half: (q) => q.l2Distance('half', query),
+  knex_sparse: (q) => q.l2Distance('sparse', new SparseVector(query)),
+  knex_bits: (q) => q.hammingDistance('bits', bits(all[7])),
+};
 
-    assert.match(plan.rows.map((row) => row['QUERY PLAN']).join('\n'),
-      /Index Scan using knex_l2/);
-    assert.equal((await search)[0].id, 8);
+for (const [index, order] of Object.entries(searches)) {
+  test(`${index} answers`, async () => {
+    await knex.transaction(async (trx) => {
+      await trx.raw('SET LOCAL enable_seqscan = off');
+      const search = trx('knex_items').select('id', 'bits')
+        .orderBy(order(knex.queryBuilder())).limit(5);
+      const plan = await trx.raw(`EXPLAIN ${search.toString()}`);
+      const [first] = await search;
+
+      assert.match(plan.rows.map((row) => row['QUERY PLAN']).join('\n'),
+        new RegExp(`Index Scan using ${index}`));
+      if (index === 'knex_bits') {
+        assert.equal(first.bits, bits(all[7]));
+      } else {
+        assert.equal(first.id, 8);
+      }
+    });
+    await knex.raw(`SELECT hnsw_index_check('${index}', true)`);
   });
-  await knex.raw("SELECT hnsw_index_check('knex_l2', true)");
-  await knex.raw("SELECT hnsw_index_check('knex_cosine', true)");
-});
+}

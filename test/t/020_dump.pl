@@ -35,6 +35,15 @@ CREATE INDEX parts_some ON parts
 CREATE MATERIALIZED VIEW sums AS
 	SELECT id % 100 AS id, sum(v)::vector(128) AS v FROM sift GROUP BY 1;
 CREATE INDEX sums_l1 ON sums USING hnsw (v vector_l1_ops);
+
+CREATE TABLE others AS SELECT id, v::halfvec(128) AS half,
+	v::sparsevec(128) AS sparse,
+	binary_quantize(v - array_fill(30, ARRAY[128])::vector) AS bits
+	FROM sift WHERE id < 500;
+ALTER TABLE others ALTER bits TYPE bit(128);
+CREATE INDEX others_half ON others USING hnsw (half halfvec_cosine_ops);
+CREATE INDEX others_sparse ON others USING hnsw (sparse sparsevec_l2_ops);
+CREATE INDEX others_bits ON others USING hnsw (bits bit_jaccard_ops);
 CREATE TABLE arrays AS SELECT array_agg(v) AS vs FROM sift WHERE id < 10;
 SQL
 
@@ -43,9 +52,10 @@ SELECT md5(string_agg(t::text, ' ' ORDER BY id)) FROM sift t;
 SELECT md5(string_agg(t::text, ' ' ORDER BY id)) FROM parts t;
 SELECT md5(string_agg(t::text, ' ' ORDER BY id)) FROM sums t;
 SELECT md5(t::text) FROM arrays t;
+SELECT md5(string_agg(t::text, ' ' ORDER BY id)) FROM others t;
 SQL
 my @indexes = qw(sift_l2 sift_cosine parts_1_any_vector_idx
-  parts_2_any_vector_idx sums_l1);
+  parts_2_any_vector_idx sums_l1 others_half others_sparse others_bits);
 my $dir = $node->basedir;
 
 sub same_schema
