@@ -251,8 +251,8 @@ change_slot_links(HnswReader *reader, HnswLinkChange *change)
 static int
 compare_changes(const void *a, const void *b)
 {
-	PointId		pa = ((const HnswLinkChange *) a)->list.point;
-	PointId		pb = ((const HnswLinkChange *) b)->list.point;
+	PointId		pa = (*(HnswLinkChange *const *) a)->list.point;
+	PointId		pb = (*(HnswLinkChange *const *) b)->list.point;
 
 	return pa < pb ? -1 : pa > pb;
 }
@@ -321,7 +321,7 @@ change_links_away(HnswReader *reader, HnswLinkChange *change,
  * changes that was.
  */
 static int
-change_links_batch(HnswReader *reader, HnswLinkChange *changes, int n)
+change_links_batch(HnswReader *reader, HnswLinkChange **changes, int n)
 {
 	uint32		per_page = reader->ix->meta.nodes_per_page;
 	uint8		encoded[LINK_CODEC_MAX_BYTES];
@@ -335,18 +335,18 @@ change_links_batch(HnswReader *reader, HnswLinkChange *changes, int n)
 	page_batch_init(&batch, reader);
 	while (taken < n && taken < GRAPH_MAX_LINKS &&
 		   page_batch_add(&batch, HNSW_REGION_NODES,
-						  changes[taken].list.point / per_page))
+						  changes[taken]->list.point / per_page))
 		taken++;
 
 	page_batch_open(&batch);
 	for (int i = 0; i < taken; i++)
 	{
-		GraphLinkChange *list = &changes[i].list;
+		GraphLinkChange *list = &changes[i]->list;
 		int			length = encode_list(reader, list, encoded);
 
 		list->done = put_links(page_batch_page(&batch, HNSW_REGION_NODES,
 											   list->point / per_page),
-							   per_page, &changes[i], encoded, length, &here,
+							   per_page, changes[i], encoded, length, &here,
 							   &fits[i]);
 		any |= list->done;
 	}
@@ -357,7 +357,7 @@ change_links_batch(HnswReader *reader, HnswLinkChange *changes, int n)
 
 	for (int i = 0; i < taken; i++)
 	{
-		HnswLinkChange *change = &changes[i];
+		HnswLinkChange *change = changes[i];
 
 		if (!fits[i])
 			change_links_away(reader, change, encoded,
@@ -399,18 +399,28 @@ hnsw_writer_read_links(HnswReader *reader, PointId point, GraphLevel level,
 void
 hnsw_writer_links(HnswReader *reader, HnswLinkChange *changes, int n)
 {
-	int			done = 0;
+	HnswLinkChange *sorted[GRAPH_MAX_LINKS];
 
 	if (n > 0 && changes[0].list.level > 0)
 	{
-		for (; done < n; done++)
-			change_slot_links(reader, &changes[done]);
+		for (int i = 0; i < n; i++)
+			change_slot_links(reader, &changes[i]);
 		return;
 	}
 	HNSW_TEST_POINT("change-links");
-	qsort(changes, n, sizeof(HnswLinkChange), compare_changes);
-	while (done < n)
-		done += change_links_batch(reader, changes + done, n - done);
+
+	/* a change is kilobytes, so it stays where it is */
+	for (int begin = 0; begin < n; begin += GRAPH_MAX_LINKS)
+	{
+		int			count = Min(n - begin, GRAPH_MAX_LINKS);
+		int			done = 0;
+
+		for (int i = 0; i < count; i++)
+			sorted[i] = &changes[begin + i];
+		qsort(sorted, count, sizeof(HnswLinkChange *), compare_changes);
+		while (done < count)
+			done += change_links_batch(reader, sorted + done, count - done);
+	}
 }
 
 /*-------------------------------------------------------------------------

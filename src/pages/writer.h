@@ -84,7 +84,7 @@ extern bool hnsw_writer_read_links(HnswReader *reader, PointId point,
 
 /*
  * Makes those of n changes that are still based on what is there, all at
- * level 0 or all above.  They get sorted by point, and their links, too.  At
+ * level 0 or all above.  Their links get sorted.  At
  * level 0 changes on one page share a record, as do several pages.
  */
 extern void hnsw_writer_links(HnswReader *reader, HnswLinkChange *changes,
