@@ -201,7 +201,8 @@ join_point(void *arg, const GraphNeighbour *found, int nfound)
 
 /*
  * The table says that the vector did not change: look where it must be, with
- * a search much smaller than that for neighbours.
+ * a search much smaller than that for neighbours, until a point is met that
+ * has the distance of the row's own code.
  */
 static bool
 join_unchanged(InsertState *state)
@@ -211,7 +212,11 @@ join_unchanged(InsertState *state)
 
 	found = graph_insert_look_up(state->insert,
 								 hnsw_index_entry(state->store.reader.ix),
-								 LOOKUP_EF, &nfound);
+								 LOOKUP_EF,
+								 quantizer_score(state->store.query,
+												 state->code.code,
+												 state->code.factors),
+								 &nfound);
 	return join_point(state, found, nfound);
 }
 

@@ -206,6 +206,13 @@ extern int	graph_search_level(GraphSearch *search,
 							   GraphLevel level, int ef);
 
 /*
+ * Like graph_search_level, at level 0 and from one entry, but ends as soon as
+ * a point at exactly that distance was met: a search for a known point.
+ */
+extern int	graph_search_distance(GraphSearch *search, GraphNeighbour entry,
+								  int ef, float distance);
+
+/*
  * The results of the last graph_search_level or graph_search_continue: live
  * points, nearest first, valid until the next call.
  */

@@ -304,7 +304,7 @@ graph_insert(GraphInsert *insert, GraphEntry entry, GraphLevel level)
 
 const GraphNeighbour *
 graph_insert_look_up(GraphInsert *insert, GraphEntry entry, int ef,
-					 int *count)
+					 float distance, int *count)
 {
 	GraphNeighbour nearest;
 
@@ -312,6 +312,6 @@ graph_insert_look_up(GraphInsert *insert, GraphEntry entry, int ef,
 	if (!PointIdIsValid(entry.point))
 		return NULL;
 	nearest = graph_descend(insert->search, entry.point, entry.level, 1);
-	(void) graph_search_level(insert->search, &nearest, 1, 0, ef);
+	(void) graph_search_distance(insert->search, nearest, ef, distance);
 	return graph_search_results(insert->search, count);
 }

@@ -45,11 +45,12 @@ extern PointId graph_insert(GraphInsert *insert, GraphEntry entry,
 							GraphLevel level);
 
 /*
- * The ef nearest points of the current query; valid until the inserter is
- * used again.
+ * The ef nearest points of the current query, or what was met until there was
+ * one at the very distance that the new point would have to the query; valid
+ * until the inserter is used again.
  */
 extern const GraphNeighbour *graph_insert_look_up(GraphInsert *insert,
 												  GraphEntry entry, int ef,
-												  int *count);
+												  float distance, int *count);
 
 #endif							/* HNSW_GRAPH_INSERT_H */

@@ -173,8 +173,11 @@ refill(GraphSearch *search)
 		pool_insert(&search->pool, entry, &entry);
 }
 
-/* Follows the links of the pool entry at a position. */
-static void
+/*
+ * Follows the links of the pool entry at a position.  Returns how many points
+ * were met.
+ */
+static inline int
 expand(GraphSearch *search, int position)
 {
 	GraphStore *store = search->store;
@@ -204,6 +207,7 @@ expand(GraphSearch *search, int position)
 
 		offer(search, entry);
 	}
+	return n;
 }
 
 /* The pool as results. */
@@ -233,13 +237,14 @@ run(GraphSearch *search)
 	int			position;
 
 	while ((position = pool_next(&search->pool)) >= 0)
-		expand(search, position);
+		(void) expand(search, position);
 	return finish(search);
 }
 
-int
-graph_search_level(GraphSearch *search, const GraphNeighbour *entries,
-				   int nentries, GraphLevel level, int ef)
+/* Makes the search one at a level that has met its entries. */
+static void
+begin(GraphSearch *search, const GraphNeighbour *entries, int nentries,
+	  GraphLevel level, int ef)
 {
 	search->level = level;
 	visited_reset(&search->visited);
@@ -253,7 +258,32 @@ graph_search_level(GraphSearch *search, const GraphNeighbour *entries,
 		if (visited_add(&search->visited, entry.point))
 			offer(search, entry);
 	}
+}
+
+int
+graph_search_level(GraphSearch *search, const GraphNeighbour *entries,
+				   int nentries, GraphLevel level, int ef)
+{
+	begin(search, entries, nentries, level, ef);
 	return run(search);
+}
+
+int
+graph_search_distance(GraphSearch *search, GraphNeighbour entry, int ef,
+					  float distance)
+{
+	bool		met = entry.distance == distance;
+	int			position;
+
+	begin(search, &entry, 1, 0, ef);
+	while (!met && (position = pool_next(&search->pool)) >= 0)
+	{
+		int			n = expand(search, position);
+
+		for (int i = 0; i < n; i++)
+			met |= search->distances[i] == distance;
+	}
+	return finish(search);
 }
 
 int
