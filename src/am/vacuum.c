@@ -150,61 +150,101 @@ note_node(BulkDelete *state, PointId point, const HnswNode *node)
 	graph_vacuum_note(state->graph, point, HnswNodeLevel(node), fate);
 }
 
-/* A node in which something is to be done */
-static inline bool
-node_changes(BulkDelete *state, HnswNode *node, bool *tid_dead)
+/* What pass 1 makes of the nodes of a page */
+typedef struct PagePlan
 {
-	*tid_dead = HnswNodeIsLive(node) && ItemPointerIsValid(&node->heaptid) &&
-		is_dead(state, &node->heaptid);
-	if (*tid_dead)
-		return true;
+	HnswNode	nodes[HNSW_MAX_NODES_PER_PAGE]; /* as they were read */
+	bool		tid_dead[HNSW_MAX_NODES_PER_PAGE];
+	bool		changes;
+} PagePlan;
 
-	/* its insert did not come to an end, or a vacuum did not */
+/* Without rows: its insert did not come to an end, or a vacuum did not */
+static inline bool
+lacks_rows(const HnswNode *node)
+{
 	return HnswNodeIsLive(node) && !HnswNodeHasRows(node);
 }
 
 /*
- * Removes dead TIDs from the nodes of one page, in one WAL record, and marks
- * points dead that have no others.  Stores which nodes have more TIDs
- * elsewhere and returns how many.
+ * Reads the nodes of a page and asks for their rows, with no lock held.  Most
+ * pages stay as they are when few rows were deleted.
  */
-static int
-prune_node_page(BulkDelete *state, PointId first, int nnodes, int *with_more)
+static void
+plan_node_page(BulkDelete *state, uint32 page_no, int nnodes, PagePlan *plan)
 {
-	uint32		per_page = state->reader->ix->meta.nodes_per_page;
-	bool		tid_dead[HNSW_MAX_NODES_PER_PAGE];
-	bool		changes[HNSW_MAX_NODES_PER_PAGE];
-	bool		any = false;
-	int			nmore = 0;
+	Buffer		buffer;
+	Page		page = hnsw_reader_pin(state->reader, HNSW_REGION_NODES, page_no,
+									   &buffer);
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	memcpy(plan->nodes, HnswPageGetBody(page), nnodes * sizeof(HnswNode));
+	UnlockReleaseBuffer(buffer);
+
+	plan->changes = false;
+	for (int i = 0; i < nnodes; i++)
+	{
+		HnswNode   *node = &plan->nodes[i];
+
+		plan->tid_dead[i] = HnswNodeIsLive(node) &&
+			ItemPointerIsValid(&node->heaptid) &&
+			is_dead(state, &node->heaptid);
+		plan->changes |= plan->tid_dead[i] || lacks_rows(node);
+	}
+}
+
+/*
+ * Takes out the TIDs that were found dead, in one WAL record; no other row
+ * can have taken their place.  Nodes that have lost their last one are
+ * marked.  Stores the nodes as they are then.
+ */
+static void
+change_node_page(BulkDelete *state, uint32 page_no, int nnodes,
+				 PagePlan *plan)
+{
 	PageBatch	batch;
 	HnswNode   *nodes;
 
 	page_batch_init(&batch, state->reader);
-	page_batch_add(&batch, HNSW_REGION_NODES, first / per_page);
+	page_batch_add(&batch, HNSW_REGION_NODES, page_no);
 	page_batch_open(&batch);
 	nodes = (HnswNode *)
-		HnswPageGetBody(page_batch_page(&batch, HNSW_REGION_NODES,
-										first / per_page));
+		HnswPageGetBody(page_batch_page(&batch, HNSW_REGION_NODES, page_no));
 	for (int i = 0; i < nnodes; i++)
 	{
-		changes[i] = node_changes(state, &nodes[i], &tid_dead[i]);
-		any |= changes[i];
-		if (tid_dead[i])
+		if (plan->tid_dead[i])
 			ItemPointerSetInvalid(&nodes[i].heaptid);
-		if (changes[i] && !HnswNodeHasRows(&nodes[i]))
+		if (lacks_rows(&nodes[i]))
 		{
 			node_set_dead(&nodes[i], ReadNextFullTransactionId());
 			state->any_marked = true;
 		}
-		if ((nodes[i].info & HNSW_NODE_MORE_TIDS) != 0)
+	}
+	memcpy(plan->nodes, nodes, nnodes * sizeof(HnswNode));
+	page_batch_close(&batch);
+}
+
+/*
+ * Removes dead TIDs from the nodes of one page and marks points dead that
+ * have no others.  Stores which nodes have more TIDs elsewhere and returns
+ * how many.
+ */
+static int
+prune_node_page(BulkDelete *state, PointId first, int nnodes, int *with_more)
+{
+	uint32		page_no = first / state->reader->ix->meta.nodes_per_page;
+	int			nmore = 0;
+	PagePlan	plan;
+
+	plan_node_page(state, page_no, nnodes, &plan);
+	if (plan.changes)
+		change_node_page(state, page_no, nnodes, &plan);
+	for (int i = 0; i < nnodes; i++)
+	{
+		if ((plan.nodes[i].info & HNSW_NODE_MORE_TIDS) != 0)
 			with_more[nmore++] = i;
 		else
-			note_node(state, first + i, &nodes[i]);
+			note_node(state, first + i, &plan.nodes[i]);
 	}
-	if (any)
-		page_batch_close(&batch);
-	else
-		page_batch_abort(&batch);
 	return nmore;
 }
 
