@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "am/code_cache.h"
 #include "am/heap_rows.h"
 #include "am/hnsw.h"
@@ -89,21 +90,30 @@ make_state(Relation index)
 	return state;
 }
 
+/*
+ * A state that nobody uses.  To see whether a row has the vector of another
+ * the expression of an index may be evaluated; should it insert rows in turn
+ * these take a state of their own.
+ */
 static InsertState *
-get_state(Relation index, IndexInfo *index_info)
+get_state(Relation index)
 {
-	InsertState *state = index_info->ii_AmCache;
+	HnswIndex  *ix = hnsw_index_open(index);
+	InsertState *state = ix->insert_state;
+	MemoryContext old;
 
-	if (state == NULL)
+	if (state != NULL && state->user != GetTopTransactionIdIfAny())
 	{
-		MemoryContext old = MemoryContextSwitchTo(index_info->ii_Context);
-
-		state = make_state(index);
-		index_info->ii_AmCache = state;
-		MemoryContextSwitchTo(old);
+		hnsw_reader_use(&state->store.reader, index, ix);
+		MemoryContextReset(state->row_context);
+		return state;
 	}
-	else
-		hnsw_reader_init(&state->store.reader, index);
+	old = MemoryContextSwitchTo(state == NULL ? ix->context :
+								CurrentMemoryContext);
+	state = make_state(index);
+	MemoryContextSwitchTo(old);
+	if (ix->insert_state == NULL)
+		ix->insert_state = state;
 	return state;
 }
 
@@ -324,7 +334,8 @@ hnsw_insert(Relation index, Datum *values, bool *isnull,
 	if (isnull[0])
 		return false;
 
-	state = get_state(index, index_info);
+	state = get_state(index);
+	state->user = GetTopTransactionIdIfAny();
 	HNSW_TEST_POINT("insert-begun");
 	old = MemoryContextSwitchTo(state->row_context);
 	state->index = index;
@@ -350,5 +361,6 @@ hnsw_insert(Relation index, Datum *values, bool *isnull,
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(state->row_context);
+	state->user = InvalidTransactionId;
 	return false;
 }

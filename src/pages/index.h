@@ -60,6 +60,8 @@ typedef struct HnswIndex
 	uint8	   *value;			/* a code of variable size that was read */
 	BlockNumber file_blocks;	/* the file has at least so many */
 	uint32		overflow_hint;	/* overflow page that had room last */
+
+	void	   *insert_state;	/* of am/insert.c, in context */
 } HnswIndex;
 
 /*

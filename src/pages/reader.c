@@ -44,11 +44,17 @@ typedef struct RecordPlace
 } RecordPlace;
 
 void
-hnsw_reader_init(HnswReader *reader, Relation index)
+hnsw_reader_use(HnswReader *reader, Relation index, HnswIndex *ix)
 {
 	memset(reader, 0, sizeof(HnswReader));
 	reader->index = index;
-	reader->ix = hnsw_index_open(index);
+	reader->ix = ix;
+}
+
+void
+hnsw_reader_init(HnswReader *reader, Relation index)
+{
+	hnsw_reader_use(reader, index, hnsw_index_open(index));
 }
 
 static void

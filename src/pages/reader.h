@@ -31,6 +31,9 @@ typedef struct HnswReader
 
 extern void hnsw_reader_init(HnswReader *reader, Relation index);
 
+/* The same for an index that was just opened */
+extern void hnsw_reader_use(HnswReader *reader, Relation index, HnswIndex *ix);
+
 /* Block of page page_no of a region; errors when there is none. */
 extern BlockNumber hnsw_reader_block(HnswReader *reader, HnswRegionId region,
 									 uint32 page_no);
