@@ -660,7 +660,7 @@ sub phase_name
 
 	return "insert, $1 client" . ($1 > 1 ? 's' : '')
 	  if $phase =~ /^insert (\d+)$/;
-	return $phase =~ s/^update( at once)?$/update of another column$1/r;
+	return $phase =~ s/^update/update of another column/r;
 }
 
 sub report_wal
