@@ -18,6 +18,15 @@
 
 #define LANES 16
 
+/* Vectors that all queries are compared with while they are in the cache */
+#define BLOCK 1024
+
+#ifdef __x86_64__
+#define FAST_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define FAST_CLONES
+#endif
+
 typedef struct Neighbour
 {
 	float		distance;
@@ -25,7 +34,7 @@ typedef struct Neighbour
 } Neighbour;
 
 /* Sums in lanes, which the compiler can put into vector registers. */
-static float
+FAST_CLONES static float
 l2_squared(const float *a, const float *b, int dim)
 {
 	float		lanes[LANES] = {0};
@@ -98,7 +107,8 @@ main(int argc, char **argv)
 {
 	FloatVectors base;
 	FloatVectors queries;
-	Neighbour  *nearest;
+	Neighbour  *nearest;		/* k for each query */
+	int		   *counts;
 	int		   *ids;
 	int			nids;
 	int			k;
@@ -112,25 +122,35 @@ main(int argc, char **argv)
 	base = read_vectors(argv[1], 0);
 	queries = read_vectors(argv[2], 0);
 	ids = read_ordinals(&base, &nids);
-	nearest = must_alloc(sizeof(Neighbour) * k);
+	nearest = must_alloc(sizeof(Neighbour) * k * queries.count);
+	counts = must_alloc(sizeof(int) * queries.count);
+	memset(counts, 0, sizeof(int) * queries.count);
 	out = fopen(argv[3], "wb");
 	if (nids < k || base.dim != queries.dim || out == NULL)
 	{
 		fprintf(stderr, "exact: cannot make %s\n", argv[3]);
 		return 1;
 	}
+	for (int begin = 0; begin < nids; begin += BLOCK)
+	{
+		int			end = begin + BLOCK < nids ? begin + BLOCK : nids;
+
+		for (int i = 0; i < queries.count; i++)
+		{
+			const float *query = queries.values + (size_t) i * queries.dim;
+
+			for (int j = begin; j < end; j++)
+				offer(nearest + (size_t) i * k, &counts[i], k,
+					  l2_squared(query,
+								 base.values + (size_t) ids[j] * base.dim,
+								 base.dim), ids[j]);
+		}
+	}
 	for (int i = 0; i < queries.count; i++)
 	{
-		const float *query = queries.values + (size_t) i * queries.dim;
-		int			n = 0;
-
-		for (int j = 0; j < nids; j++)
-			offer(nearest, &n, k,
-				  l2_squared(query, base.values + (size_t) ids[j] * base.dim,
-							 base.dim), ids[j]);
 		fwrite(&k, sizeof(k), 1, out);
 		for (int j = 0; j < k; j++)
-			fwrite(&nearest[j].id, sizeof(int), 1, out);
+			fwrite(&nearest[(size_t) i * k + j].id, sizeof(int), 1, out);
 	}
 	if (fclose(out) != 0)
 	{
