@@ -14,7 +14,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "am/code_cache.h"
 #include "am/heap_rows.h"
 #include "am/hnsw.h"
@@ -42,6 +41,7 @@ typedef struct InsertState
 	HnswPageWriter writer;		/* must be first */
 	HnswPageStore store;
 	HnswCodeCache *cache;		/* distances between points */
+	LocalTransactionId user;	/* at work, or ended by an error */
 	GraphInsert *insert;
 	const HnswOpclass *opclass;
 	MemoryContext row_context;	/* reset for each row */
@@ -102,7 +102,7 @@ get_state(Relation index)
 	InsertState *state = ix->insert_state;
 	MemoryContext old;
 
-	if (state != NULL && state->user != GetTopTransactionIdIfAny())
+	if (state != NULL && state->user != my_local_transaction_id())
 	{
 		hnsw_reader_use(&state->store.reader, index, ix);
 		MemoryContextReset(state->row_context);
@@ -335,7 +335,7 @@ hnsw_insert(Relation index, Datum *values, bool *isnull,
 		return false;
 
 	state = get_state(index);
-	state->user = GetTopTransactionIdIfAny();
+	state->user = my_local_transaction_id();
 	HNSW_TEST_POINT("insert-begun");
 	old = MemoryContextSwitchTo(state->row_context);
 	state->index = index;
@@ -361,6 +361,6 @@ hnsw_insert(Relation index, Datum *values, bool *isnull,
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(state->row_context);
-	state->user = InvalidTransactionId;
+	state->user = InvalidLocalTransactionId;
 	return false;
 }
