@@ -173,7 +173,7 @@ test_spill(void)
 	Spill		spill;
 	bool		agrees = true;
 
-	spill_init(&spill);
+	spill_init(&spill, NULL);
 	for (int round = 0; round < 50; round++)
 	{
 		float	   *values = calloc(5000, sizeof(float));
