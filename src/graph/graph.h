@@ -182,8 +182,9 @@ typedef struct GraphSearchStats
  * A search object that can be used for many searches one after the other.
  * keep_rejected: remember what falls out of the pool, so that
  * graph_search_continue works, and that a point which turns out not to be
- * live gives its place in the pool to the nearest one that got none.  Without
- * it a search among many such points finds a little less.
+ * live gives its place in the pool to the nearest one that got none.  That
+ * costs nothing until it is needed.  Without it a search that meets more such
+ * points than the pool holds may end before it finds a live one.
  */
 extern GraphSearch *graph_search_create(GraphStore *store, bool keep_rejected);
 extern void graph_search_free(GraphSearch *search);

@@ -51,7 +51,7 @@ graph_insert_create(const GraphInsertOptions *options)
 	Assert(options->ef_construction >= 1);
 	insert->options = *options;
 	insert->search = graph_search_create(options->graph, true);
-	insert->candidates_allocated = options->ef_construction;
+	insert->candidates_allocated = 2 * options->ef_construction;
 	insert->candidates = graph_array_alloc(insert->candidates_allocated,
 										   sizeof(GraphNeighbour));
 	insert->entries = graph_array_alloc(insert->candidates_allocated,
@@ -85,25 +85,36 @@ graph_insert_free(GraphInsert *insert)
 	pfree(insert);
 }
 
+static bool
+is_live(GraphInsert *insert, PointId point, GraphLevel level)
+{
+	GraphStore *graph = insert->options.graph;
+	PointId		links[GRAPH_MAX_LINKS];
+	bool		live = true;
+
+	(void) graph->get_links(graph, point, level, links, &live);
+	return live;
+}
+
 /*
- * Makes the results of the search candidates, with the best distances there
- * are.  Returns how many.
+ * Adds results of the search to the n candidates there are, with the best
+ * distances there are.  Returns how many there are then.
  */
 static int
-take_candidates(GraphInsert *insert)
+take_candidates(GraphInsert *insert, int n)
 {
 	GraphStore *distances = insert->options.distances;
 	PointId		self = insert->new_point.point;
 	PointId		points[GRAPH_MAX_LINKS];
 	float		exact[GRAPH_MAX_LINKS];
-	int			kept = 0;
-	int			n;
-	const GraphNeighbour *found = graph_search_results(insert->search, &n);
+	int			nfound;
+	const GraphNeighbour *found = graph_search_results(insert->search,
+													   &nfound);
 
-	Assert(n <= insert->candidates_allocated);
-	for (int i = 0; i < n; i += GRAPH_MAX_LINKS)
+	Assert(n + nfound <= insert->candidates_allocated);
+	for (int i = 0; i < nfound; i += GRAPH_MAX_LINKS)
 	{
-		int			npoints = Min(n - i, GRAPH_MAX_LINKS);
+		int			npoints = Min(nfound - i, GRAPH_MAX_LINKS);
 
 		for (int j = 0; j < npoints; j++)
 			points[j] = found[i + j].point;
@@ -112,11 +123,36 @@ take_candidates(GraphInsert *insert)
 		{
 			if (points[j] == self)
 				continue;
-			insert->candidates[kept].point = points[j];
-			insert->candidates[kept++].distance = exact[j];
+			insert->candidates[n].point = points[j];
+			insert->candidates[n++].distance = exact[j];
 		}
 	}
-	return kept;
+	return n;
+}
+
+/*
+ * Makes the results of the search candidates, and, with extend_candidates,
+ * as many of the points that it met and left behind: the nearest of the
+ * neighbours' neighbours are among them.  Of those it is not known yet
+ * whether they are live.  Returns how many candidates there are.
+ */
+static int
+find_candidates(GraphInsert *insert, GraphLevel level)
+{
+	int			nlive = take_candidates(insert, 0);
+	int			n;
+
+	if (!insert->options.select.extend_candidates)
+		return nlive;
+	(void) graph_search_continue(insert->search,
+								 insert->options.ef_construction, false);
+	n = take_candidates(insert, nlive);
+	for (int i = nlive; i < n; i++)
+	{
+		if (is_live(insert, insert->candidates[i].point, level))
+			insert->candidates[nlive++] = insert->candidates[i];
+	}
+	return nlive;
 }
 
 /* Chooses the links at a level from what the search found there. */
@@ -172,7 +208,7 @@ choose_links(GraphInsert *insert, GraphEntry entry, bool *joined)
 			if (*joined)
 				return true;
 		}
-		n = take_candidates(insert);
+		n = find_candidates(insert, (GraphLevel) level);
 		if (n > 0)
 		{
 			memcpy(insert->entries, insert->candidates,
@@ -186,18 +222,13 @@ choose_links(GraphInsert *insert, GraphEntry entry, bool *joined)
 
 /* Takes links to points that are not live out of a list. */
 static void
-drop_dead_links(GraphStore *graph, GraphLinkChange *change)
+drop_dead_links(GraphInsert *insert, GraphLinkChange *change)
 {
 	int			n = 0;
 
 	for (int i = 0; i < change->nlinks; i++)
 	{
-		PointId		links[GRAPH_MAX_LINKS];
-		bool		live = true;
-
-		(void) graph->get_links(graph, change->links[i], change->level, links,
-								&live);
-		if (live)
+		if (is_live(insert, change->links[i], change->level))
 			change->links[n++] = change->links[i];
 	}
 	change->nlinks = n;
@@ -232,7 +263,7 @@ write_level_links(GraphInsert *insert, GraphLevel level)
 
 	while (writer->read_links(writer, new_point->point, level, change))
 	{
-		drop_dead_links(insert->options.graph, change);
+		drop_dead_links(insert, change);
 		add_own_links(change, new_point->links[level],
 					  new_point->nlinks[level],
 					  GraphMaxLinks(insert->options.m, level));
