@@ -209,6 +209,19 @@ choose_links(GraphInsert *insert, GraphEntry entry, bool *joined)
 				return true;
 		}
 		n = find_candidates(insert, (GraphLevel) level);
+
+		/*
+		 * The upper levels may have led to the new point itself, when its
+		 * neighbours are gone.
+		 */
+		if (level == 0 && n == 0)
+		{
+			insert->entries[0] = graph_descend(insert->search, entry.point,
+											   0, 0);
+			(void) graph_search_level(insert->search, insert->entries, 1, 0,
+									  options->ef_construction);
+			n = find_candidates(insert, 0);
+		}
 		if (n > 0)
 		{
 			memcpy(insert->entries, insert->candidates,
