@@ -68,7 +68,11 @@ point_corrupted(HnswReader *reader, PointId point, const char *what)
 			 errhint("Please REINDEX it.")));
 }
 
-/* An ordinary read, that also looks whether the page is the right one */
+/*
+ * An ordinary read, that also looks whether the page is the right one.  The
+ * lock is for replay on a standby: the page of an image that is being restored
+ * is zero, and locked, before it is what it should be.
+ */
 static Buffer
 read_and_remember(HnswReader *reader, HnswRegionId region, uint32 page_no,
 				  BlockNumber block)
@@ -76,8 +80,10 @@ read_and_remember(HnswReader *reader, HnswRegionId region, uint32 page_no,
 	Buffer		buffer = ReadBuffer(reader->index, block);
 
 	reader->ix->recent[block] = 0;
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	hnsw_page_verify(BufferGetPage(buffer), region, page_no, block,
 					 RelationGetRelationName(reader->index));
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
 	reader->ix->recent[block] = buffer;
 	return buffer;
 }
@@ -100,6 +106,8 @@ pin_block(HnswReader *reader, HnswRegionId region, uint32 page_no,
 	{
 		pgstat_count_buffer_read(reader->index);
 		pgstat_count_buffer_hit(reader->index);
+		if (VacuumCostActive)
+			VacuumCostBalance += VacuumCostPageHit;
 		return buffer;
 	}
 	return read_and_remember(reader, region, page_no, block);
