@@ -419,13 +419,13 @@ set_layouts(HnswIndex *ix, const char *index_name)
  * system call, so that is done only when the map has to grow.
  */
 static void
-size_block_map(HnswIndex *ix, Relation index)
+size_block_map(HnswIndex *ix, Relation index, const HnswMetaPageData *meta)
 {
 	BlockNumber nblocks = 1;
 
 	for (int i = 0; i < HNSW_NUM_REGIONS; i++)
 	{
-		const HnswRegionDirectory *directory = &ix->meta.regions[i];
+		const HnswRegionDirectory *directory = &meta->regions[i];
 
 		for (uint32 j = 0; j < directory->nextents; j++)
 			nblocks = Max(nblocks, directory->extents[j].start +
@@ -466,7 +466,7 @@ make_index(Relation index)
 	read_meta(index, &ix->meta);
 	ix->overflow_hint = Max(hnsw_directory(&ix->meta,
 										   HNSW_REGION_OVERFLOW)->npages, 1) - 1;
-	size_block_map(ix, index);
+	size_block_map(ix, index, &ix->meta);
 	centroid = read_centroid(index, &ix->meta);
 	ix->quantizer = hnsw_meta_quantizer(&ix->meta, centroid);
 	if (centroid != NULL)
@@ -485,9 +485,13 @@ make_index(Relation index)
 void
 hnsw_index_refresh(HnswIndex *ix, Relation index)
 {
-	read_meta(index, &ix->meta);
-	ix->quantizer->lift_sq = ix->meta.lift_sq;
-	size_block_map(ix, index);
+	HnswMetaPageData meta;
+
+	/* a cursor may go on with what it has after an error in here is caught */
+	read_meta(index, &meta);
+	size_block_map(ix, index, &meta);
+	ix->meta = meta;
+	ix->quantizer->lift_sq = meta.lift_sq;
 	set_layouts(ix, RelationGetRelationName(index));
 }
 
