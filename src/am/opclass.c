@@ -194,7 +194,9 @@ hnsw_value_equal(const HnswOpclass *opclass, const HnswValue *a,
 		return false;
 	for (int i = 0; i < 2; i++)
 	{
-		if (bytes_a.sizes[i] != bytes_b.sizes[i] ||
+		if (bytes_a.sizes[i] != bytes_b.sizes[i])
+			return false;
+		if (bytes_a.sizes[i] > 0 &&
 			memcmp(bytes_a.bytes[i], bytes_b.bytes[i],
 				   bytes_a.sizes[i]) != 0)
 			return false;
