@@ -40,6 +40,7 @@ struct GraphVacuumWalk
 	PointId    *stack;
 	int			depth;
 	bool		overflow;		/* some were reached and not put there */
+	bool		any_reached;
 	uint64		nsteps;
 	GraphSearch *search;
 	GraphNeighbour *near;		/* what it found, and has been reached */
@@ -62,6 +63,7 @@ reach(Walk *walk, PointId point)
 		get_bit(walk->reached, point))
 		return;
 	set_bit(walk->reached, point);
+	walk->any_reached = true;
 	if (walk->depth < STACK_SIZE)
 		walk->stack[walk->depth++] = point;
 	else
@@ -264,16 +266,25 @@ walk_from_entry(Walk *walk)
 		walk_from(walk, links[i]);
 }
 
+/*
+ * When the walk comes to nothing that was there when the vacuum began, the
+ * entry point and all near it have come since: then it tells nothing of the
+ * others, and they are left to the next vacuum.
+ */
 void
 graph_vacuum_connect(GraphVacuum *vacuum)
 {
 	Walk	   *walk = open_walk(vacuum);
 
 	walk_from_entry(walk);
-	for (PointId point = 0; point < vacuum->options.npoints; point++)
+	for (PointId point = 0;
+		 walk->any_reached && point < vacuum->options.npoints; point++)
 	{
 		if (get_bit(vacuum->live, point) && !get_bit(walk->reached, point))
+		{
+			vacuum_delay(vacuum);
 			attach(walk, point);
+		}
 	}
 	vacuum_close_walk(vacuum);
 }
