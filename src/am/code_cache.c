@@ -47,6 +47,7 @@ struct HnswCodeCache
 								 * pointer to it, refinement */
 	uint32		nrecords;
 	uint32		max_records;
+	Size		max_bytes;		/* of records; 0: no limit */
 	QuantizedQuery *from;
 	uint32		from_number;	/* record that from was made of */
 
@@ -168,6 +169,9 @@ cache_score_between(GraphStore *store, PointId from, const PointId *points,
 {
 	HnswCodeCache *cache = (HnswCodeCache *) store;
 
+	if (cache->max_bytes > 0 &&
+		cache->nrecords * cache->record_size > cache->max_bytes)
+		hnsw_code_cache_forget(cache);
 	score_from(cache, find_record(cache, from), points, n, distances);
 }
 
@@ -214,6 +218,12 @@ hnsw_code_cache_forget(HnswCodeCache *cache)
 	cache->from_number = INVALID_RECORD;
 	if (cache->codes != NULL)
 		MemoryContextReset(cache->codes);
+}
+
+void
+hnsw_code_cache_limit(HnswCodeCache *cache, Size bytes)
+{
+	cache->max_bytes = bytes;
 }
 
 void

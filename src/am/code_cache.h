@@ -27,6 +27,12 @@ extern void hnsw_code_cache_reset(HnswCodeCache *cache,
 /* Forgets all; there is no such vector. */
 extern void hnsw_code_cache_forget(HnswCodeCache *cache);
 
+/*
+ * Sets how many bytes of codes are kept.  A cache of points alone, without a
+ * vector that has none, forgets all when it holds more.
+ */
+extern void hnsw_code_cache_limit(HnswCodeCache *cache, Size bytes);
+
 /* From now on point is that vector's. */
 extern void hnsw_code_cache_name_new(HnswCodeCache *cache, PointId point);
 

@@ -41,6 +41,9 @@
 #include "test_points.h"
 #include "utils/memutils.h"
 
+/* Codes that the repair keeps, to be read once for the points of a page */
+#define CODE_CACHE_BYTES	(8 * 1024 * 1024)
+
 typedef struct BulkDelete
 {
 	HnswPageStore store;
@@ -408,6 +411,7 @@ init_bulk_delete(BulkDelete *state, Relation index)
 	state->reader = &state->store.reader;
 	hnsw_page_writer_init(&state->writer, state->reader);
 	state->cache = hnsw_code_cache_create(state->reader);
+	hnsw_code_cache_limit(state->cache, CODE_CACHE_BYTES);
 	hnsw_code_create(&state->code, state->reader->ix->quantizer);
 	state->store.query = quantizer_query_create(state->reader->ix->quantizer);
 	meta = &state->reader->ix->meta;
