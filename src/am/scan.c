@@ -49,7 +49,7 @@
  * L1 the rounding errors of the coordinates add up more than they would if
  * they had nothing to do with each other.
  */
-#define BOUND_DEVIATIONS	3.0f
+#define BOUND_DEVIATIONS	3.5f
 #define BOUND_DEVIATIONS_L1 6.0f
 
 /*
@@ -461,6 +461,13 @@ exact_distance(HnswScan *so, ItemPointer tid, double *distance)
 	return true;
 }
 
+static void
+forget_ranked(RankedPoint *ranked)
+{
+	pfree(ranked->tids);
+	pfree(ranked);
+}
+
 /* Reads the rows of a candidate and puts the point where its key belongs. */
 static void
 rank_candidate(HnswScan *so, const Candidate *candidate)
@@ -485,7 +492,10 @@ rank_candidate(HnswScan *so, const Candidate *candidate)
 		do
 		{
 			if (ranked->next == ranked->ntids)
+			{
+				forget_ranked(ranked);
 				return;
+			}
 			tid = ranked->tids[ranked->next];
 			ranked->next++;
 			hnsw_scan_stats_count(HNSW_STAT_RERANKED, 1);
@@ -497,7 +507,10 @@ rank_candidate(HnswScan *so, const Candidate *candidate)
 			ranked->key = DBL_MAX;
 	}
 	else if (ranked->ntids == 0)
+	{
+		forget_ranked(ranked);
 		return;
+	}
 	pairingheap_add(so->ranked, &ranked->node);
 	so->nranked++;
 }
@@ -531,13 +544,6 @@ is_next(HnswScan *so, const RankedPoint *nearest)
 		nearest->key > so->candidates[so->next].bound)
 		return false;
 	return waiting > strict_lag(so);
-}
-
-static void
-forget_ranked(RankedPoint *ranked)
-{
-	pfree(ranked->tids);
-	pfree(ranked);
 }
 
 /* The next point in order, NULL at the end. */
