@@ -52,6 +52,7 @@
 #endif
 #if PG_VERSION_NUM >= 170000
 #include "storage/bulk_write.h"
+#include "storage/read_stream.h"
 #endif
 
 /*-------------------------------------------------------------------------
@@ -121,6 +122,31 @@ extern BulkWriteBuffer smgr_bulk_get_buf(BulkWriteState *bulkstate);
 extern void smgr_bulk_write(BulkWriteState *bulkstate, BlockNumber blocknum,
 							BulkWriteBuffer buf, bool page_std);
 extern void smgr_bulk_finish(BulkWriteState *bulkstate);
+
+/*
+ * Streams of blocks, as in 17's storage/read_stream.h: the blocks that a
+ * callback names, pinned one after the other, with reads under way ahead of
+ * them.  See compat_read_stream.c.
+ */
+#define COMPAT_READ_STREAM
+
+#define READ_STREAM_MAINTENANCE		0x01
+#define READ_STREAM_FULL			0x04
+
+typedef struct ReadStream ReadStream;
+typedef BlockNumber (*ReadStreamBlockNumberCB) (ReadStream *stream,
+												void *callback_private_data,
+												void *per_buffer_data);
+
+extern ReadStream *read_stream_begin_relation(int flags,
+											  BufferAccessStrategy strategy,
+											  Relation rel, ForkNumber forknum,
+											  ReadStreamBlockNumberCB callback,
+											  void *callback_private_data,
+											  size_t per_buffer_data_size);
+extern Buffer read_stream_next_buffer(ReadStream *stream,
+									  void **per_buffer_data);
+extern void read_stream_end(ReadStream *stream);
 
 #endif							/* < 17 */
 

@@ -14,9 +14,6 @@
 #include "inspect/inspect.h"
 #include "miscadmin.h"
 
-/* How many blocks ahead the kernel is told what comes */
-#define PREFETCH_DISTANCE	64
-
 PG_FUNCTION_INFO_V1(hnsw_index_prewarm);
 
 /*
@@ -29,19 +26,38 @@ static const HnswRegionId hot_regions[] = {
 	HNSW_REGION_CODES, HNSW_REGION_OVERFLOW
 };
 
+/* Blocks of an extent that are still to be read */
+typedef struct BlockRange
+{
+	BlockNumber next;
+	BlockNumber end;
+} BlockRange;
+
+static BlockNumber
+next_block(ReadStream *stream, void *callback_private_data,
+		   void *per_buffer_data)
+{
+	BlockRange *range = callback_private_data;
+
+	return range->next < range->end ? range->next++ : InvalidBlockNumber;
+}
+
 static void
 prewarm_blocks(Relation index, BlockNumber start, uint32 n)
 {
-	for (uint32 i = 1; i < Min(PREFETCH_DISTANCE, n); i++)
-		(void) PrefetchBuffer(index, MAIN_FORKNUM, start + i);
-	for (uint32 i = 0; i < n; i++)
+	BlockRange	range = {start, start + n};
+	ReadStream *stream =
+		read_stream_begin_relation(READ_STREAM_MAINTENANCE | READ_STREAM_FULL,
+								   NULL, index, MAIN_FORKNUM, next_block,
+								   &range, 0);
+	Buffer		buffer;
+
+	while (BufferIsValid(buffer = read_stream_next_buffer(stream, NULL)))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (n - i > PREFETCH_DISTANCE)
-			(void) PrefetchBuffer(index, MAIN_FORKNUM,
-								  start + i + PREFETCH_DISTANCE);
-		ReleaseBuffer(ReadBuffer(index, start + i));
+		ReleaseBuffer(buffer);
 	}
+	read_stream_end(stream);
 }
 
 /* Returns how many blocks were read, the metapage included. */
