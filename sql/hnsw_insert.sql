@@ -143,3 +143,61 @@ INSERT INTO temp_items SELECT pg_temp.vec(i, 3) FROM generate_series(1, 500) i;
 SELECT hnsw_index_check('temp_items_v');
 SELECT by_index, rows, recall > 0.98 FROM pg_temp.compare('SELECT v <-> $1 FROM temp_items ORDER BY v <-> $1 LIMIT 10', pg_temp.vecs(5001, 5010, 3));
 DROP TABLE temp_items;
+
+-- what is kept from row to row: neither an error nor a row within a row makes
+-- more of it, and what a large insert needs is not kept
+CREATE FUNCTION pg_temp.show_states() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE NOTICE 'few states: %', (SELECT count(*) <= 2 FROM pg_backend_memory_contexts WHERE name = 'hnsw insert row');
+	RETURN NULL;
+END
+$$;
+CREATE TABLE nested (id int, v vector(2)) WITH (autovacuum_enabled = off);
+CREATE TRIGGER show_states AFTER INSERT ON nested EXECUTE FUNCTION pg_temp.show_states();
+SET hnsw_test.evaluated = 0;
+CREATE FUNCTION pg_temp.insert_more(v vector) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+	-- the row's own value, then the other row's it is compared with
+	PERFORM set_config('hnsw_test.evaluated', (current_setting('hnsw_test.evaluated')::int + 1)::text, false);
+	IF current_setting('hnsw_test.evaluated') = '2' THEN
+		INSERT INTO nested SELECT i, format('[%s,1]', i)::vector FROM generate_series(1, 100) i;
+	ELSIF current_setting('hnsw_test.evaluated') = '-1' THEN
+		RAISE 'evaluated again';
+	END IF;
+END
+$$;
+CREATE FUNCTION pg_temp.with_more(v vector) RETURNS vector
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	PERFORM pg_temp.insert_more(v);
+	RETURN v;
+END
+$$;
+INSERT INTO nested VALUES (1, '[0,1]');
+CREATE INDEX nested_v ON nested USING hnsw ((pg_temp.with_more(v)::vector(2)) vector_l2_ops);
+SET hnsw_test.evaluated = 0;
+INSERT INTO nested VALUES (2, '[0,1]');
+SET hnsw_test.evaluated = -3;
+BEGIN;
+DO $$
+BEGIN
+	INSERT INTO nested VALUES (3, '[0,1]');
+EXCEPTION WHEN raise_exception THEN
+	RAISE NOTICE '%', sqlerrm;
+END
+$$;
+SET hnsw_test.evaluated = 1000;
+INSERT INTO nested SELECT i, format('[%s,2]', i)::vector FROM generate_series(4, 100) i;
+COMMIT;
+SELECT points FROM hnsw_index_info('nested_v');
+SELECT hnsw_index_check('nested_v');
+DROP TABLE nested;
+
+CREATE TABLE large (v vector(4000));
+CREATE INDEX large_v ON large USING hnsw (v vector_l2_ops) WITH (quantizer = float, m = 4, ef_construction = 1000);
+INSERT INTO large SELECT array_agg(i * j % 1009)::vector FROM generate_series(1, 1100) i, generate_series(1, 4000) j GROUP BY i;
+SELECT sum(total_bytes) < 16000000 FROM pg_backend_memory_contexts WHERE name LIKE 'hnsw in%';
+SELECT hnsw_index_check('large_v');
+DROP TABLE large;

@@ -30,7 +30,6 @@
 #include "storage/buffile.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
-#include "storage/proc.h"
 #include "storage/sharedfileset.h"
 #include "utils/backend_progress.h"
 #include "utils/backend_status.h"
@@ -393,17 +392,6 @@ index_build_workers(Relation heap, Relation index, IndexInfo *index_info)
 #else
 #define SharedFileSetFiles(files)	(files)
 #endif
-
-/* 17: the parts of a virtual transaction id are together */
-static inline LocalTransactionId
-my_local_transaction_id(void)
-{
-#if PG_VERSION_NUM >= 170000
-	return MyProc->vxid.lxid;
-#else
-	return MyProc->lxid;
-#endif
-}
 
 /* 18: EXPLAIN ANALYZE's "Index Searches", one for each descent */
 static inline void

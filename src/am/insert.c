@@ -35,16 +35,27 @@
  */
 #define MAX_ROWS_LOOKED_AT	64
 
-/* What a statement keeps from row to row, in ii_AmCache */
+/*
+ * What a state may have grown by, in bytes, when it is kept.  More comes of
+ * rows that met many points, and would stay with every backend.
+ */
+#define MAX_KEPT_GROWTH		(8 * 1024 * 1024)
+
+/*
+ * What is kept from row to row, with the open index.  It is one piece with
+ * its memory context: an error may leave it half changed, and then all of it
+ * goes.
+ */
 typedef struct InsertState
 {
 	HnswPageWriter writer;		/* must be first */
 	HnswPageStore store;
 	HnswCodeCache *cache;		/* distances between points */
-	LocalTransactionId user;	/* at work, or ended by an error */
 	GraphInsert *insert;
 	const HnswOpclass *opclass;
-	MemoryContext row_context;	/* reset for each row */
+	MemoryContext context;		/* of the state */
+	MemoryContext row_context;	/* below it, reset after each row */
+	Size		initial_size;	/* of both */
 
 	/* the row on its way */
 	Relation	index;
@@ -62,10 +73,15 @@ static bool join_point(void *arg, const GraphNeighbour *found, int nfound);
 static InsertState *
 make_state(Relation index)
 {
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "hnsw insert",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
 	InsertState *state = palloc0(sizeof(InsertState));
 	HnswReader *reader = &state->store.reader;
 	GraphInsertOptions options = {0};
 
+	state->context = context;
 	hnsw_page_store_init(&state->store, index);
 	hnsw_page_writer_init(&state->writer, reader);
 	state->writer.writer.allocate = allocate_point;
@@ -84,37 +100,52 @@ make_state(Relation index)
 	options.join = join_point;
 	options.join_arg = state;
 	state->insert = graph_insert_create(&options);
-	state->row_context = AllocSetContextCreate(CurrentMemoryContext,
-											   "hnsw insert row",
+	state->row_context = AllocSetContextCreate(context, "hnsw insert row",
 											   ALLOCSET_DEFAULT_SIZES);
+	state->initial_size = MemoryContextMemAllocated(context, true);
+	MemoryContextSwitchTo(old);
 	return state;
 }
 
 /*
- * A state that nobody uses.  To see whether a row has the vector of another
- * the expression of an index may be evaluated; should it insert rows in turn
- * these take a state of their own.
+ * The state that is kept with the open index, or a new one.  As long as it is
+ * in use the index does not have it, but the caller's memory context: an
+ * error frees it, and rows that are inserted meanwhile, by the expression of
+ * an index that is evaluated to compare vectors, take a state of their own.
  */
 static InsertState *
-get_state(Relation index)
+take_state(Relation index)
 {
 	HnswIndex  *ix = hnsw_index_open(index);
 	InsertState *state = ix->insert_state;
-	MemoryContext old;
 
-	if (state != NULL && state->user != my_local_transaction_id())
-	{
-		hnsw_reader_use(&state->store.reader, index, ix);
-		MemoryContextReset(state->row_context);
-		return state;
-	}
-	old = MemoryContextSwitchTo(state == NULL ? ix->context :
-								CurrentMemoryContext);
-	state = make_state(index);
-	MemoryContextSwitchTo(old);
-	if (ix->insert_state == NULL)
-		ix->insert_state = state;
+	if (state == NULL)
+		return make_state(index);
+	ix->insert_state = NULL;
+	MemoryContextSetParent(state->context, CurrentMemoryContext);
+	hnsw_reader_use(&state->store.reader, index, ix);
 	return state;
+}
+
+/*
+ * Keeps the state for the next row.  The index may have been replaced since;
+ * then the state is freed with it at the end of the transaction.
+ */
+static void
+give_back_state(InsertState *state)
+{
+	HnswIndex  *ix = state->store.reader.ix;
+
+	MemoryContextReset(state->row_context);
+	if (ix->insert_state != NULL ||
+		MemoryContextMemAllocated(state->context, true) >
+		state->initial_size + MAX_KEPT_GROWTH)
+	{
+		MemoryContextDelete(state->context);
+		return;
+	}
+	MemoryContextSetParent(state->context, ix->context);
+	ix->insert_state = state;
 }
 
 /*-------------------------------------------------------------------------
@@ -334,8 +365,7 @@ hnsw_insert(Relation index, Datum *values, bool *isnull,
 	if (isnull[0])
 		return false;
 
-	state = get_state(index);
-	state->user = my_local_transaction_id();
+	state = take_state(index);
 	HNSW_TEST_POINT("insert-begun");
 	old = MemoryContextSwitchTo(state->row_context);
 	state->index = index;
@@ -360,7 +390,6 @@ hnsw_insert(Relation index, Datum *values, bool *isnull,
 		insert_row(state, index_unchanged);
 	}
 	MemoryContextSwitchTo(old);
-	MemoryContextReset(state->row_context);
-	state->user = InvalidLocalTransactionId;
+	give_back_state(state);
 	return false;
 }

@@ -61,7 +61,7 @@ typedef struct HnswIndex
 	BlockNumber file_blocks;	/* the file has at least so many */
 	uint32		overflow_hint;	/* overflow page that had room last */
 
-	void	   *insert_state;	/* of am/insert.c, in context */
+	void	   *insert_state;	/* of am/insert.c, NULL while in use */
 } HnswIndex;
 
 /*
