@@ -218,6 +218,13 @@ hnsw_writer_slot(HnswReader *reader, PointId point, uint32 slot, int level,
 	page_batch_close(&batch);
 }
 
+static bool
+links_as_seen(const HnswLinkChange *change, const PointId *links, int nlinks)
+{
+	return nlinks == change->seen.nlinks &&
+		memcmp(links, change->seen.links, nlinks * sizeof(PointId)) == 0;
+}
+
 /* Replaces the links of a slot that is as it was seen. */
 static void
 change_slot_links(HnswReader *reader, HnswLinkChange *change)
@@ -232,9 +239,7 @@ change_slot_links(HnswReader *reader, HnswLinkChange *change)
 	found = batch_slot(&batch, change->parts.upper_slot + list->level - 1);
 	list->done = found->point == list->point &&
 		found->level == list->level &&
-		found->nlinks == change->seen.slot.nlinks &&
-		memcmp(found->links, change->seen.slot.links,
-			   found->nlinks * sizeof(PointId)) == 0;
+		links_as_seen(change, found->links, found->nlinks);
 	if (list->done)
 	{
 		set_slot_links(found, list->links, list->nlinks);
@@ -258,27 +263,72 @@ compare_changes(const void *a, const void *b)
 }
 
 /*
- * The node with its new links, in the node or at away, written over the node
- * on the page if that is as it was seen.  Stores in *fits whether it fitted.
+ * Names the pages that a change of links writes or looks at; false when the
+ * batch is full.
  */
 static bool
-put_links(Page page, int per_page, const HnswLinkChange *change,
+batch_links(PageBatch *batch, const HnswLinkChange *change)
+{
+	const ItemPointerData *away = &change->parts.links_away;
+
+	return page_batch_add(batch, HNSW_REGION_NODES,
+						  change->list.point /
+						  batch->reader->ix->meta.nodes_per_page) &&
+		(!ItemPointerIsValid(away) ||
+		 page_batch_add(batch, HNSW_REGION_OVERFLOW,
+						ItemPointerGetBlockNumber(away)));
+}
+
+/*
+ * Are the links that were in the overflow region still the same?  That the
+ * node names the same item does not say so: the list may have moved away and
+ * back, as numbers of items are used again.
+ */
+static bool
+away_as_seen(PageBatch *batch, const HnswLinkChange *change)
+{
+	const ItemPointerData *away = &change->parts.links_away;
+	PointId		links[GRAPH_MAX_LINKS];
+	const uint8 *item;
+	int			length;
+
+	item = overflow_page_get(page_batch_page(batch, HNSW_REGION_OVERFLOW,
+											 ItemPointerGetBlockNumber(away)),
+							 ItemPointerGetOffsetNumber(away), &length);
+	return item != NULL &&
+		links_as_seen(change, links,
+					  link_codec_decode(batch->reader->ix->meta.link_format,
+										change->list.point, item, length,
+										links));
+}
+
+/*
+ * In an open batch that has the pages of the change: the node with its new
+ * links, in the node or at away, written over the node on the page if that
+ * and its links are as they were seen.  Stores in *fits whether it fitted.
+ */
+static bool
+put_links(PageBatch *batch, const HnswLinkChange *change,
 		  const uint8 *encoded, int length, const ItemPointerData *away,
 		  bool *fits)
 {
-	int			index = change->list.point % per_page;
-	HnswNodeCopy copy;
+	uint32		per_page = batch->reader->ix->meta.nodes_per_page;
+	PointId		point = change->list.point;
+	HnswNodeCopy copy = change->seen.node;
 	HnswNodeParts parts = change->parts;
 
 	*fits = true;
-	if (!node_page_copy(page, per_page, index, &copy) ||
-		!node_copies_equal(&copy, &change->seen.node))
+	if (!hnsw_node_is_as_seen(batch, point, &change->seen.node) ||
+		(ItemPointerIsValid(&parts.links_away) &&
+		 !away_as_seen(batch, change)))
 		return false;
 	parts.links_away = *away;
 	parts.links = encoded;
 	parts.links_length = length;
 	node_assemble(&copy, HnswNodeLevel(&copy.node), &parts);
-	*fits = node_page_put(page, per_page, index, &copy, LIST_SLACK);
+	*fits = node_page_put(page_batch_page(batch, HNSW_REGION_NODES,
+										  point / per_page),
+						  per_page, point % per_page, &copy, LIST_SLACK);
 	return *fits;
 }
 
@@ -294,20 +344,17 @@ static void
 change_links_away(HnswReader *reader, HnswLinkChange *change,
 				  const uint8 *encoded, int length)
 {
-	GraphLinkChange *list = &change->list;
-	uint32		per_page = reader->ix->meta.nodes_per_page;
 	ItemPointerData away = hnsw_overflow_add(reader, encoded, length);
 	PageBatch	batch;
 	bool		fits;
 
 	HNSW_TEST_POINT("links-go-away");
 	page_batch_init(&batch, reader);
-	page_batch_add(&batch, HNSW_REGION_NODES, list->point / per_page);
+	batch_links(&batch, change);
 	page_batch_open(&batch);
-	list->done = put_links(page_batch_page(&batch, HNSW_REGION_NODES,
-										   list->point / per_page),
-						   per_page, change, encoded, length, &away, &fits);
-	if (list->done)
+	change->list.done = put_links(&batch, change, encoded, length, &away,
+								  &fits);
+	if (change->list.done)
 		page_batch_close(&batch);
 	else
 	{
@@ -323,7 +370,6 @@ change_links_away(HnswReader *reader, HnswLinkChange *change,
 static int
 change_links_batch(HnswReader *reader, HnswLinkChange **changes, int n)
 {
-	uint32		per_page = reader->ix->meta.nodes_per_page;
 	uint8		encoded[LINK_CODEC_MAX_BYTES];
 	bool		fits[GRAPH_MAX_LINKS];
 	ItemPointerData here;
@@ -334,8 +380,7 @@ change_links_batch(HnswReader *reader, HnswLinkChange **changes, int n)
 	ItemPointerSetInvalid(&here);
 	page_batch_init(&batch, reader);
 	while (taken < n && taken < GRAPH_MAX_LINKS &&
-		   page_batch_add(&batch, HNSW_REGION_NODES,
-						  changes[taken]->list.point / per_page))
+		   batch_links(&batch, changes[taken]))
 		taken++;
 
 	page_batch_open(&batch);
@@ -344,9 +389,7 @@ change_links_batch(HnswReader *reader, HnswLinkChange **changes, int n)
 		GraphLinkChange *list = &changes[i]->list;
 		int			length = encode_list(reader, list, encoded);
 
-		list->done = put_links(page_batch_page(&batch, HNSW_REGION_NODES,
-											   list->point / per_page),
-							   per_page, changes[i], encoded, length, &here,
+		list->done = put_links(&batch, changes[i], encoded, length, &here,
 							   &fits[i]);
 		any |= list->done;
 	}
@@ -375,10 +418,7 @@ hnsw_writer_read_links(HnswReader *reader, PointId point, GraphLevel level,
 {
 	GraphLinkChange *list = &change->list;
 	HnswNodeCopy *node = &change->seen.node;
-	HnswNodeCopy above;
 
-	if (level > 0)
-		node = &above;
 	hnsw_reader_node(reader, point, node, &change->parts);
 	if (!HnswNodeIsLive(&node->node) || HnswNodeLevel(&node->node) < level)
 		return false;
@@ -387,12 +427,8 @@ hnsw_writer_read_links(HnswReader *reader, PointId point, GraphLevel level,
 	list->top = HnswNodeLevel(&node->node);
 	list->nlinks = hnsw_reader_links(reader, point, node, &change->parts,
 									 level, list->links);
-	if (level > 0)
-	{
-		change->seen.slot.nlinks = list->nlinks;
-		memcpy(change->seen.slot.links, list->links,
-			   list->nlinks * sizeof(PointId));
-	}
+	change->seen.nlinks = list->nlinks;
+	memcpy(change->seen.links, list->links, list->nlinks * sizeof(PointId));
 	return true;
 }
 

@@ -43,14 +43,11 @@ typedef struct HnswLinkChange
 {
 	GraphLinkChange list;		/* must be first */
 	HnswNodeParts parts;		/* of the node as seen */
-	union
+	struct
 	{
-		HnswNodeCopy node;		/* at level 0 */
-		struct
-		{
-			int			nlinks;
-			PointId		links[GRAPH_MAX_M];
-		}			slot;		/* above */
+		HnswNodeCopy node;
+		int			nlinks;
+		PointId		links[GRAPH_MAX_LINKS]; /* as read, ascending at level 0 */
 	}			seen;
 } HnswLinkChange;
 
