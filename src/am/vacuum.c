@@ -267,7 +267,10 @@ prune_overflow(BulkDelete *state, PointId point)
 		hnsw_reader_node(state->reader, point, &copy, &parts);
 		hnsw_reader_start_tids(&walk, &parts);
 		while (hnsw_reader_next_tids(state->reader, point, &walk, list))
+		{
+			vacuum_delay_point(false);
 			prune_overflow_list(state, &walk);
+		}
 
 		if (state->kept > kept || !HnswNodeIsLive(&copy.node) ||
 			ItemPointerIsValid(&copy.node.heaptid))
