@@ -400,12 +400,12 @@ build_graph(BuildState *state, RowReader *reader)
 	Size		needed;
 	BuildSource *source;
 
-	if (rows->nrows >= InvalidPointId)
+	if (rows->nrows > HNSW_MAX_POINTS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("hnsw index \"%s\" cannot have more than %u rows",
 						RelationGetRelationName(state->index),
-						InvalidPointId - 1)));
+						HNSW_MAX_POINTS)));
 	graph_options(&state->meta, &work->options);
 	start_phase(HNSW_PHASE_GRAPH, rows->nrows);
 	repeated = find_repeated(work->quantizer, reader, rows, limit, &distinct);

@@ -106,9 +106,10 @@ check_entry(HnswCheck *check)
 {
 	const HnswMetaPageData *meta = &check->meta;
 
-	if (meta->npoints == InvalidPointId)
+	if (meta->npoints > HNSW_MAX_POINTS)
 		check_fault(check, "has an invalid number of points",
-					"Block 0: expected less, found %u.", meta->npoints);
+					"Block 0: expected at most %u, found %u.",
+					HNSW_MAX_POINTS, meta->npoints);
 	if (PointIdIsValid(meta->entry_point) &&
 		meta->entry_point >= meta->npoints)
 		check_fault(check, "has an entry point that does not exist",

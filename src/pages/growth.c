@@ -191,7 +191,7 @@ take_new_point(PageBatch *batch, int level, uint32 *slot, BlockNumber *last)
 		HnswPageGetMeta(page_batch_page(batch, HNSW_REGION_META, 0));
 	PointId		point = meta->npoints;
 
-	if (point >= InvalidPointId - 1 ||
+	if (point >= HNSW_MAX_POINTS ||
 		meta->nslots > PG_UINT32_MAX - GRAPH_MAX_LEVEL)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),

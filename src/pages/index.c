@@ -323,7 +323,7 @@ hnsw_meta_validate(const HnswMetaPageData *meta, const char *index_name)
 					   meta->nodes_per_page);
 	if (!isfinite(meta->lift_sq) || meta->lift_sq < 0)
 		meta_corrupted(index_name, "lift", 0);
-	if (meta->npoints == InvalidPointId)
+	if (meta->npoints > HNSW_MAX_POINTS)
 		meta_corrupted(index_name, "number of points", meta->npoints);
 	if (PointIdIsValid(meta->entry_point) &&
 		meta->entry_point >= meta->npoints)

@@ -266,6 +266,13 @@ typedef struct HnswNode
 #define HNSW_MAX_NODES_PER_PAGE \
 	(HNSW_BODY_SIZE / (sizeof(HnswNode) + HNSW_NODE_MIN_VAR))
 
+/*
+ * Points of an index.  The first id behind the last node page is a PointId
+ * still, so that a loop over the pages does not wrap around.
+ */
+#define HNSW_MAX_POINTS \
+	((PointId) (PG_UINT32_MAX - HNSW_MAX_NODES_PER_PAGE))
+
 /*-------------------------------------------------------------------------
  * Upper pages
  *-------------------------------------------------------------------------
