@@ -223,8 +223,9 @@ typedef Relation BufferManagerRelation;
 #define EB_LOCK_FIRST				(1 << 3)
 
 /*
- * Adds extend_by zeroed blocks, pinned; returns the first one's number.  The
- * first buffer is locked before anybody else can find the block.
+ * Adds up to extend_by zeroed blocks, pinned; returns the first one's number.
+ * The first buffer is locked before anybody else can find the block.  The
+ * blocks come one by one in any case, so few pins are as good as many.
  */
 static inline BlockNumber
 ExtendBufferedRelBy(BufferManagerRelation rel, ForkNumber fork,
@@ -235,30 +236,21 @@ ExtendBufferedRelBy(BufferManagerRelation rel, ForkNumber fork,
 		!RELATION_IS_LOCAL(rel);
 
 	Assert(extend_by > 0);
+	extend_by = Min(extend_by, 4);
 	if (lock)
 		LockRelationForExtension(rel, ExclusiveLock);
-	for (uint32 i = 0; i < extend_by; i++)
-		buffers[i] = ReadBufferExtended(rel, fork, P_NEW,
-										i == 0 && (flags & EB_LOCK_FIRST) ?
-										RBM_ZERO_AND_LOCK : RBM_NORMAL,
+	buffers[0] = ReadBufferExtended(rel, fork, P_NEW,
+									(flags & EB_LOCK_FIRST) != 0 ?
+									RBM_ZERO_AND_LOCK : RBM_NORMAL,
+									strategy);
+	for (uint32 i = 1; i < extend_by; i++)
+		buffers[i] = ReadBufferExtended(rel, fork, P_NEW, RBM_NORMAL,
 										strategy);
 	if (lock)
 		UnlockRelationForExtension(rel, ExclusiveLock);
 
 	*extended_by = extend_by;
 	return BufferGetBlockNumber(buffers[0]);
-}
-
-static inline Buffer
-ExtendBufferedRel(BufferManagerRelation rel, ForkNumber fork,
-				  BufferAccessStrategy strategy, uint32 flags)
-{
-	Buffer		buffer;
-	uint32		extended_by;
-
-	(void) ExtendBufferedRelBy(rel, fork, strategy, flags, 1, &buffer,
-							   &extended_by);
-	return buffer;
 }
 
 /*

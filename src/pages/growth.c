@@ -15,9 +15,22 @@
 #include "test_points.h"
 #include "utils/rel.h"
 
-/* A region grows by this part of itself, faster when extents run short */
+/*
+ * A region grows by this part of itself, faster when extents run short.  While
+ * there are plenty, no step is longer than the limit: an insert has to write
+ * all blocks up to the ones that it needs.
+ *
+ * A region that begins with a single page has about 290 pages in its first 72
+ * extents, 78 million in 128, and then it doubles 16 times: a file of 2^32
+ * blocks is full before.  The limit holds for regions of 2^18 pages and more
+ * only, which is more than what such a region has in its first 36 extents; 36
+ * extents of a sixteenth and 56 of a quarter then make them 2 million times
+ * larger.
+ */
 #define GROWTH_DIVISOR		16
 #define GROWTH_DIVISOR_LATE 4
+#define GROWTH_LIMIT		((uint32) (128 * 1024 * 1024 / BLCKSZ))
+#define LIMITED_EXTENTS		(HNSW_MAX_EXTENTS / 4)
 #define LATE_EXTENTS		(HNSW_MAX_EXTENTS / 2)
 #define LAST_EXTENTS		(HNSW_MAX_EXTENTS - 16)
 
@@ -46,7 +59,9 @@ growth(const HnswRegionDirectory *directory)
 		return directory->npages;
 	if (directory->nextents >= LATE_EXTENTS)
 		return directory->npages / GROWTH_DIVISOR_LATE;
-	return directory->npages / GROWTH_DIVISOR;
+	if (directory->nextents >= LIMITED_EXTENTS)
+		return directory->npages / GROWTH_DIVISOR;
+	return Min(directory->npages / GROWTH_DIVISOR, GROWTH_LIMIT);
 }
 
 void

@@ -10,10 +10,14 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "miscadmin.h"
 #include "pages/page_batch.h"
 #include "storage/lmgr.h"
 #include "test_points.h"
 #include "utils/rel.h"
+
+/* What the server itself adds to a table in one go */
+#define MAX_BLOCKS_AT_ONCE	64
 
 void
 page_batch_init(PageBatch *batch, HnswReader *reader)
@@ -77,6 +81,24 @@ page_batch_add(PageBatch *batch, HnswRegionId region, uint32 page_no)
 	return true;
 }
 
+/*
+ * Adds up to n blocks to the file, whose extension lock we have; returns how
+ * long it is then.
+ */
+static BlockNumber
+add_blocks(Relation index, uint32 n)
+{
+	Buffer		buffers[MAX_BLOCKS_AT_ONCE];
+	uint32		added;
+	BlockNumber first = ExtendBufferedRelBy(BMR_REL(index), MAIN_FORKNUM, NULL,
+											EB_SKIP_EXTENSION_LOCK, n,
+											buffers, &added);
+
+	for (uint32 i = 0; i < added; i++)
+		ReleaseBuffer(buffers[i]);
+	return first + added;
+}
+
 void
 hnsw_extend_file(HnswReader *reader, BlockNumber block)
 {
@@ -86,9 +108,13 @@ hnsw_extend_file(HnswReader *reader, BlockNumber block)
 	if (nblocks <= block)
 	{
 		LockRelationForExtension(index, ExclusiveLock);
-		while ((nblocks = RelationGetNumberOfBlocks(index)) <= block)
-			ReleaseBuffer(ExtendBufferedRel(BMR_REL(index), MAIN_FORKNUM, NULL,
-											EB_SKIP_EXTENSION_LOCK));
+		nblocks = RelationGetNumberOfBlocks(index);
+		while (nblocks <= block)
+		{
+			CHECK_FOR_INTERRUPTS();
+			nblocks = add_blocks(index, Min(block - nblocks + 1,
+											MAX_BLOCKS_AT_ONCE));
+		}
 		UnlockRelationForExtension(index, ExclusiveLock);
 	}
 	reader->ix->file_blocks = nblocks;
