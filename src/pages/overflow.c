@@ -18,14 +18,17 @@
 
 
 /*
- * Adds pages to the overflow region, the first of which the file has then;
- * returns its number.
+ * Gives the overflow region more pages than the npages that we know of, and
+ * returns the first of them.  Of several that find no room at the same time
+ * one does it and the others get what that one has added.
  */
 static uint32
 grow_overflow(HnswReader *reader)
 {
-	BlockNumber block;
-	uint32		first;
+	HnswIndex  *ix = reader->ix;
+	uint32		first = hnsw_directory(&ix->meta,
+									   HNSW_REGION_OVERFLOW)->npages;
+	bool		ours = false;
 
 	HNSW_TEST_POINT("grow-overflow");
 	for (;;)
@@ -33,29 +36,37 @@ grow_overflow(HnswReader *reader)
 		PageBatch	batch;
 		HnswMetaPageData *meta;
 		const HnswRegionDirectory *directory;
+		BlockNumber block;
 
 		page_batch_init(&batch, reader);
 		page_batch_add(&batch, HNSW_REGION_META, 0);
 		page_batch_open(&batch);
 		meta = HnswPageGetMeta(page_batch_page(&batch, HNSW_REGION_META, 0));
 		directory = hnsw_directory(meta, HNSW_REGION_OVERFLOW);
-		first = directory->npages;
+		if (directory->npages > first)
+		{
+			page_batch_abort(&batch);
+			break;
+		}
 		hnsw_grow_region(meta, HNSW_REGION_OVERFLOW, first + 1,
 						 RelationGetRelationName(reader->index));
 		block = hnsw_region_block(directory, first);
-		if (block < reader->ix->file_blocks)
+		if (block < ix->file_blocks)
 		{
 			page_batch_close(&batch);
+			ours = true;
 			break;
 		}
 		page_batch_abort(&batch);
 		hnsw_extend_file(reader, block);
 	}
-	hnsw_index_refresh(reader->ix, reader->index);
+	hnsw_index_refresh(ix, reader->index);
+	if (!ours)
+		return first;
 
 	/* the others are found by those who look for room later */
 	for (uint32 i = first + 1;
-		 i < hnsw_directory(&reader->ix->meta, HNSW_REGION_OVERFLOW)->npages;
+		 i < hnsw_directory(&ix->meta, HNSW_REGION_OVERFLOW)->npages;
 		 i++)
 		RecordPageWithFreeSpace(reader->index,
 								hnsw_reader_block(reader,
