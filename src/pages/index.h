@@ -23,7 +23,8 @@
 
 /*
  * The directories may name blocks that the file does not have yet, but never
- * more than that: a region at most doubles when it grows.
+ * more than that: a region at most doubles when it grows (see growth.c), and
+ * that when the file has what was added before.
  */
 #define HNSW_MAX_BLOCKS_AHEAD(file_blocks) \
 	((uint64) (file_blocks) * 2 + HNSW_NUM_REGIONS * 16)

@@ -21,6 +21,9 @@
  * Gives the overflow region more pages than the npages that we know of, and
  * returns the first of them.  Of several that find no room at the same time
  * one does it and the others get what that one has added.
+ *
+ * The file has all of them before the directory does: to the free space map
+ * blocks behind its end are none, and their room would not be found again.
  */
 static uint32
 grow_overflow(HnswReader *reader)
@@ -50,7 +53,7 @@ grow_overflow(HnswReader *reader)
 		}
 		hnsw_grow_region(meta, HNSW_REGION_OVERFLOW, first + 1,
 						 RelationGetRelationName(reader->index));
-		block = hnsw_region_block(directory, first);
+		block = hnsw_region_block(directory, directory->npages - 1);
 		if (block < ix->file_blocks)
 		{
 			page_batch_close(&batch);
