@@ -155,15 +155,15 @@ END
 $$;
 CREATE TABLE nested (id int, v vector(2)) WITH (autovacuum_enabled = off);
 CREATE TRIGGER show_states AFTER INSERT ON nested EXECUTE FUNCTION pg_temp.show_states();
-SET hnsw_test.evaluated = 0;
+SET insert_test.evaluated = 0;
 CREATE FUNCTION pg_temp.insert_more(v vector) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
 	-- the row's own value, then the other row's it is compared with
-	PERFORM set_config('hnsw_test.evaluated', (current_setting('hnsw_test.evaluated')::int + 1)::text, false);
-	IF current_setting('hnsw_test.evaluated') = '2' THEN
+	PERFORM set_config('insert_test.evaluated', (current_setting('insert_test.evaluated')::int + 1)::text, false);
+	IF current_setting('insert_test.evaluated') = '2' THEN
 		INSERT INTO nested SELECT i, format('[%s,1]', i)::vector FROM generate_series(1, 100) i;
-	ELSIF current_setting('hnsw_test.evaluated') = '-1' THEN
+	ELSIF current_setting('insert_test.evaluated') = '-1' THEN
 		RAISE 'evaluated again';
 	END IF;
 END
@@ -177,9 +177,9 @@ END
 $$;
 INSERT INTO nested VALUES (1, '[0,1]');
 CREATE INDEX nested_v ON nested USING hnsw ((pg_temp.with_more(v)::vector(2)) vector_l2_ops);
-SET hnsw_test.evaluated = 0;
+SET insert_test.evaluated = 0;
 INSERT INTO nested VALUES (2, '[0,1]');
-SET hnsw_test.evaluated = -3;
+SET insert_test.evaluated = -3;
 BEGIN;
 DO $$
 BEGIN
@@ -188,7 +188,7 @@ EXCEPTION WHEN raise_exception THEN
 	RAISE NOTICE '%', sqlerrm;
 END
 $$;
-SET hnsw_test.evaluated = 1000;
+SET insert_test.evaluated = 1000;
 INSERT INTO nested SELECT i, format('[%s,2]', i)::vector FROM generate_series(4, 100) i;
 COMMIT;
 SELECT points FROM hnsw_index_info('nested_v');

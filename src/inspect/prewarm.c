@@ -52,7 +52,7 @@ prewarm_blocks(Relation index, BlockNumber start, uint32 n)
 								   &range, 0);
 	Buffer		buffer;
 
-	while (BufferIsValid(buffer = read_stream_next_buffer(stream, NULL)))
+	while ((buffer = read_stream_next_buffer(stream, NULL)) != InvalidBuffer)
 	{
 		CHECK_FOR_INTERRUPTS();
 		ReleaseBuffer(buffer);
