@@ -356,12 +356,6 @@ build_points_count(const BuildPoints *points)
 	return points->npoints;
 }
 
-uint64
-build_points_rows(const BuildPoints *points)
-{
-	return points->npoints + points->nduplicates;
-}
-
 const uint8 *
 build_points_code(const BuildPoints *points, PointId point)
 {

@@ -53,7 +53,6 @@ extern void build_points_add(BuildPoints *points, const BuildRow *row);
 extern void build_points_end(BuildPoints *points);
 
 extern PointId build_points_count(const BuildPoints *points);
-extern uint64 build_points_rows(const BuildPoints *points);
 
 /* As in a row */
 extern const uint8 *build_points_code(const BuildPoints *points,

@@ -407,14 +407,3 @@ overflow_page_get(Page page, OffsetNumber number, int *length)
 	*length = item->length;
 	return (char *) page + item->offset;
 }
-
-void
-overflow_page_replace(Page page, OffsetNumber number, const void *item,
-					  int length)
-{
-	const HnswOverflowItem *entry = &page_items(page)[number - 1];
-
-	Assert(number >= 1 && number <= page_item_count(page));
-	Assert(entry->length == length);
-	memcpy((char *) page + entry->offset, item, length);
-}

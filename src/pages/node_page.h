@@ -91,8 +91,4 @@ extern const void *overflow_page_get(Page page, OffsetNumber number,
 /* Removes an item, if there is one of that number. */
 extern void overflow_page_delete(Page page, OffsetNumber number);
 
-/* Overwrites an item with one of the same length. */
-extern void overflow_page_replace(Page page, OffsetNumber number,
-								  const void *item, int length);
-
 #endif							/* HNSW_NODE_PAGE_H */
