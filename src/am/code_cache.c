@@ -47,7 +47,7 @@ struct HnswCodeCache
 								 * pointer to it, refinement */
 	uint32		nrecords;
 	uint32		max_records;
-	Size		max_bytes;		/* of records; 0: no limit */
+	Size		max_bytes;		/* kept; 0: no limit */
 	QuantizedQuery *from;
 	uint32		from_number;	/* record that from was made of */
 
@@ -163,14 +163,24 @@ score_from(HnswCodeCache *cache, uint32 from, const PointId *points, int n,
 	}
 }
 
+/* Of records, and of codes that are not in them */
+static Size
+bytes_kept(const HnswCodeCache *cache)
+{
+	Size		bytes = cache->nrecords * cache->record_size;
+
+	if (cache->codes != NULL)
+		bytes += MemoryContextMemAllocated(cache->codes, false);
+	return bytes;
+}
+
 static void
 cache_score_between(GraphStore *store, PointId from, const PointId *points,
 					int n, float *distances)
 {
 	HnswCodeCache *cache = (HnswCodeCache *) store;
 
-	if (cache->max_bytes > 0 &&
-		cache->nrecords * cache->record_size > cache->max_bytes)
+	if (cache->max_bytes > 0 && bytes_kept(cache) > cache->max_bytes)
 		hnsw_code_cache_forget(cache);
 	score_from(cache, find_record(cache, from), points, n, distances);
 }
