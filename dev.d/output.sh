@@ -4,6 +4,9 @@
 STEP_PID=
 STEP_STATUS=0
 
+# No step takes so many seconds unless it hangs; those of --long have no limit.
+STEP_LIMIT=2400
+
 die() {
   printf 'dev: %s\n' "$*" >&2
   exit 1
@@ -51,6 +54,7 @@ quiet_step() {
     if [ $((SECONDS - start)) -gt "$shown" ]; then
       shown=$((SECONDS - start))
       show_progress "$shown" "$log"
+      end_step_that_hangs "$shown" "$log"
     fi
   done
   STEP_STATUS=0
@@ -63,6 +67,20 @@ quiet_step() {
   else
     note "FAILED after $((SECONDS - start)) s"
   fi
+}
+
+# At the limit the step is told to end, half a minute later it is ended.
+end_step_that_hangs() {
+  local seconds=$1 log=$2 signal
+
+  [ -z "${VECTOR_HNSW_LONG:-}" ] || return 0
+  case $((seconds - STEP_LIMIT)) in
+    0) signal=TERM ;;
+    30) signal=KILL ;;
+    *) return 0 ;;
+  esac
+  echo "ended with SIG$signal after $seconds s" >>"$log"
+  kill -"$signal" -- "-$STEP_PID" 2>/dev/null || true
 }
 
 # step NAME TITLE COMMAND...: a quiet step without which nothing else works

@@ -44,6 +44,11 @@ my $data = "$FindBin::RealBin/../data";
 # Every wait of a test ends after so many seconds
 my $patience = 120;
 
+# So does the whole of it, whatever it waits for: what waits dies, and the
+# servers end with the test.
+$SIG{ALRM} = sub { die "this test takes too long\n" };
+alarm($ENV{VECTOR_HNSW_LONG} ? 7200 : 600);
+
 my $functions = <<'SQL';
 CREATE EXTENSION vector_hnsw;
 
