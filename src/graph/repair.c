@@ -34,12 +34,15 @@
 /* Links compared with a candidate before a look at the result */
 #define LINKS_AT_A_TIME	4
 
-/* Slots of the set of points met: a power of two, half as many again */
+/*
+ * Points met while looking for those to be considered, and slots of their set:
+ * a power of two, half as many again
+ */
+#define MAX_MET		(GRAPH_MAX_LINKS + MAX_DEAD + MAX_BEHIND)
 #define MET_BITS	10
 
-StaticAssertDecl((1 << MET_BITS) * 2 >
-				 3 * (GRAPH_MAX_LINKS + MAX_DEAD + MAX_BEHIND),
-				 "the set of points met must not get full");
+StaticAssertDecl((1 << MET_BITS) * 2 > 3 * MAX_MET,
+				 "searches in the set of points met must be short");
 
 typedef struct Draft
 {
@@ -50,9 +53,13 @@ typedef struct Draft
 	PointId		behind[MAX_BEHIND]; /* live, behind the dead */
 	int			nbehind;
 	PointId		met[1 << MET_BITS];
+	int			nmet;
 } Draft;
 
-/* Adds a point to those met; false when it was among them. */
+/*
+ * Adds a point to those met; false when it was among them.  The caller sees to
+ * it that they do not get more than MAX_MET.
+ */
 static bool
 meet(Draft *draft, PointId point)
 {
@@ -64,7 +71,9 @@ meet(Draft *draft, PointId point)
 			return false;
 		i = (i + 1) & ((1 << MET_BITS) - 1);
 	}
+	Assert(draft->nmet < MAX_MET);
 	draft->met[i] = point;
+	draft->nmet++;
 	return true;
 }
 
@@ -95,7 +104,7 @@ look_behind(const GraphRepair *repair, GraphLevel level, int wanted,
 									 found, &live);
 		for (int j = 0; j < n; j++)
 		{
-			if (draft->nbehind == MAX_BEHIND)
+			if (draft->nbehind == MAX_BEHIND || draft->nmet == MAX_MET)
 				return;
 			if (!meet(draft, found[j]))
 				continue;
@@ -207,7 +216,7 @@ graph_repair_links(const GraphRepair *repair, PointId point, GraphLevel level,
 	Draft		draft;
 	int			wanted;
 
-	draft.nlinks = draft.ndead = draft.nbehind = 0;
+	draft.nlinks = draft.ndead = draft.nbehind = draft.nmet = 0;
 	for (int i = 0; i < n; i++)
 	{
 		if (repair->judge(links[i], repair->judge_arg) == GRAPH_LINK_DEAD)

@@ -232,6 +232,38 @@ test_nearest(void)
 			"the nearest point behind takes the place of a dead one");
 }
 
+/* Where nearly all are dead, looking behind them has an end. */
+static void
+test_desert(void)
+{
+	GraphRepair repair = {
+		.links = &plane.store,
+		.distances = &plane.store,
+		.judge = plane_judge
+	};
+	const char *what = NULL;
+
+	make_plane(MAX_POINTS, 40, 0.99);
+	for (int i = 0; i < plane.npoints && what == NULL; i++)
+	{
+		PointId		links[GRAPH_MAX_LINKS];
+		int			n;
+
+		if (plane.dead[i])
+			continue;
+		memcpy(links, plane.links[i], plane.nlinks[i] * sizeof(PointId));
+		n = graph_repair_links(&repair, i, 0, links, plane.nlinks[i], 40);
+		for (int j = 0; j < n && what == NULL; j++)
+		{
+			if (plane.dead[links[j]] || links[j] == (PointId) i ||
+				is_among(links, j, links[j]))
+				what = "a link that should not be";
+		}
+	}
+	unit_ok(what == NULL, "99%% of %d points dead: %s", plane.npoints,
+			what == NULL ? "as promised" : what);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -239,6 +271,7 @@ main(int argc, char **argv)
 
 	unit_start(argc, argv);
 	test_nearest();
+	test_desert();
 	for (int i = 0; i < (int) lengthof(shares); i++)
 	{
 		test_plane(300, 4, shares[i], true);
