@@ -23,6 +23,9 @@ SOURCES := $(sort $(wildcard src/*.c src/*/*.c))
 OBJS = $(SOURCES:.c=.o)
 DATA := $(sort $(wildcard vector_hnsw--*.sql))
 
+# The interface for operator classes of other extensions
+HEADERS = src/hnsw_opclass.h src/hnsw_vector.h
+
 # These spend their time in loops over numbers
 OPTFLAGS ?= -O3
 HOT_SOURCES := $(filter src/types/% src/distance/% src/quantize/% \

@@ -123,16 +123,19 @@ copy_into_pg() {
   as_user cp -a "$1" "$INSTANCE/pg$parent/"
 }
 
-# Static libraries and headers are only read, so links to them do.
+# Static libraries and headers are only read, so links to them do.  Directories
+# are the instance's own, as make install puts headers there, too.
 link_into_pg() {
   as_user mkdir -p "$INSTANCE/pg$(dirname "$1")"
-  [ -e "$INSTANCE/pg$1" ] || as_user ln -s "$1" "$INSTANCE/pg$1"
+  [ -e "$INSTANCE/pg$1" ] ||
+    as_user cp -rs "$1" "$INSTANCE/pg$(dirname "$1")/"
 }
 
 copy_postgres() {
   local config=$SYSTEM_PG_CONFIG library stamp
 
-  stamp=$(stat -L -c '%n %Y %s' "$("$config" --bindir)"/{postgres,pg_config})
+  stamp=$(stat -L -c '%n %Y %s' "$TOP/dev.d/instance.sh" \
+    "$("$config" --bindir)"/{postgres,pg_config})
   if [ "$(cat "$INSTANCE/pg/stamp" 2>/dev/null)" = "$stamp" ]; then
     return
   fi

@@ -307,9 +307,9 @@ my $module = PostgreSQL::Test::Utils::tempdir();
 my $source = "$FindBin::RealBin/../modules/int_sets";
 copy("$source/$_", "$module/$_") || die "copy $_: $!"
   for ('Makefile', 'int_sets.c');
-is( system('make', '-s', '-C', $module, 'with_llvm=no',
-		"INTERFACE=$FindBin::RealBin/../../src"),
-	0, 'an operator class of another extension compiles');
+is(system('make', '-s', '-C', $module, 'with_llvm=no'),
+	0,
+	'an operator class of another extension compiles with what is installed');
 $node->safe_psql('postgres', <<"SQL");
 CREATE FUNCTION int_set_distance(int[], int[]) RETURNS float8
 	AS '$module/int_sets' LANGUAGE C IMMUTABLE STRICT;

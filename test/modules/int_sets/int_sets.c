@@ -14,8 +14,8 @@
 #include "postgres.h"
 
 #include "catalog/pg_type_d.h"
+#include "extension/vector_hnsw/hnsw_opclass.h"
 #include "fmgr.h"
-#include "hnsw_opclass.h"
 #include "utils/array.h"
 
 PG_MODULE_MAGIC;
