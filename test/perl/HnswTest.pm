@@ -73,6 +73,18 @@ BEGIN
 	END LOOP;
 END $$;
 
+-- The same for all queries of a table whose values have any type
+CREATE FUNCTION nearest_of(name text, operator text, k int,
+	OUT query int, OUT ids int[], OUT distances float8[])
+RETURNS SETOF record LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN QUERY EXECUTE format('
+		SELECT q.id, n.ids, n.distances FROM %1$I q, LATERAL
+			(SELECT array_agg(t.id) AS ids, array_agg(t.d) AS distances FROM
+				(SELECT id, v %3$s q.v AS d FROM %2$I ORDER BY v %3$s q.v LIMIT %4$s) t) n',
+		name || '_query', name, operator, k);
+END $$;
+
 CREATE FUNCTION nearest_by_index(name text, operator text, k int, queries int,
 	OUT query int, OUT ids int[], OUT distances float8[])
 RETURNS SETOF record LANGUAGE sql STABLE
@@ -131,6 +143,18 @@ CREATE FUNCTION ascends(distances float8[]) RETURNS bool
 LANGUAGE sql IMMUTABLE AS
 'SELECT coalesce(bool_and(distances[i] <= distances[i + 1]), true)
  FROM generate_series(1, cardinality(distances) - 1) AS i';
+
+-- A vector of SIFT as other types: a bit for each of six heights of each element
+CREATE FUNCTION bits_of(v vector) RETURNS bit(768) LANGUAGE sql IMMUTABLE AS $$
+	SELECT string_agg(binary_quantize(v - array_fill(h, ARRAY[128])::vector)::text, '')::bit(768)
+	FROM unnest('{5, 15, 30, 50, 80, 120}'::int[]) h
+$$;
+
+-- and the elements from 20 on, each at an index that depends on its height, too
+CREATE FUNCTION sparse_of(v vector, wide int, factor real DEFAULT 1) RETURNS sparsevec LANGUAGE sql IMMUTABLE AS $$
+	SELECT format('{%s}/%s', string_agg(format('%s:%s', 1 + i * wide + (e / 64)::int, e * factor), ','), 129 * wide)::sparsevec
+	FROM unnest(v::real[]) WITH ORDINALITY u (e, i) WHERE e >= 20
+$$;
 
 -- The vector, a millisecond later: builds over it take their time to load
 CREATE FUNCTION slowly(v vector) RETURNS vector

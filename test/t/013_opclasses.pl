@@ -23,18 +23,6 @@ my $node = new_node('opclasses',
 prepare($node);
 load_vectors($node, 'sift');
 $node->safe_psql('postgres', <<'SQL');
--- a bit for each of six heights of each element
-CREATE FUNCTION bits_of(v vector) RETURNS bit(768) LANGUAGE sql IMMUTABLE AS $$
-	SELECT string_agg(binary_quantize(v - array_fill(h, ARRAY[128])::vector)::text, '')::bit(768)
-	FROM unnest('{5, 15, 30, 50, 80, 120}'::int[]) h
-$$;
-
--- elements from 20 on, each at an index that depends on its height, too
-CREATE FUNCTION sparse_of(v vector, wide int, factor real DEFAULT 1) RETURNS sparsevec LANGUAGE sql IMMUTABLE AS $$
-	SELECT format('{%s}/%s', string_agg(format('%s:%s', 1 + i * wide + (e / 64)::int, e * factor), ','), 129 * wide)::sparsevec
-	FROM unnest(v::real[]) WITH ORDINALITY u (e, i) WHERE e >= 20
-$$;
-
 -- norms from 1 to 100
 CREATE FUNCTION norm_of(id int) RETURNS real LANGUAGE sql IMMUTABLE AS $$
 	SELECT exp((hashint4(id) & 65535) / 65536.0 * ln(100.0))::real
@@ -43,17 +31,6 @@ $$;
 CREATE FUNCTION scaled(v vector, id int) RETURNS vector LANGUAGE sql IMMUTABLE AS $$
 	SELECT l2_normalize(v) * array_fill(norm_of(id), ARRAY[128])::vector
 $$;
-
-CREATE FUNCTION nearest_of(name text, operator text, k int,
-	OUT query int, OUT ids int[], OUT distances float8[])
-RETURNS SETOF record LANGUAGE plpgsql STABLE AS $$
-BEGIN
-	RETURN QUERY EXECUTE format('
-		SELECT q.id, n.ids, n.distances FROM %1$I q, LATERAL
-			(SELECT array_agg(t.id) AS ids, array_agg(t.d) AS distances FROM
-				(SELECT id, v %3$s q.v AS d FROM %2$I ORDER BY v %3$s q.v LIMIT %4$s) t) n',
-		name || '_query', name, operator, k);
-END $$;
 SQL
 
 # A table NAME and its queries, of sift by an EXPRESSION of v and id
