@@ -9,11 +9,11 @@ const { after, test } = require('node:test');
 const knex = require('knex')({ client: 'pg', connection: {} });
 const { SparseVector } = require('pgvector');
 const pgvector = require('pgvector/knex');
-const { DIMENSIONS, vectors, nearest, nearlyEqual } = require('./lib');
+const { DIMENSIONS, vectors, nearest, nearestBits, bits, nearlyEqual } =
+  require('./lib');
 
 const all = vectors(300);
 const query = all[7].map((x) => x + 1 / 64);
-const bits = (v) => v.map((x) => (x > 0 ? 1 : 0)).join('');
 
 const indexes = {
   knex_l2: 'embedding vector_l2_ops',
@@ -83,26 +83,17 @@ for (const [name, operator] of Object.entries(functions)) {
   }
 }
 
-test('distances of bits', async () => {
-  const ones = (a, b, f) => [...a].filter((x, i) => f(+x, +b[i])).length;
-  const q = bits(query);
-  const expected = {
-    hammingDistance: (b) => ones(b, q, (x, y) => x ^ y),
-    jaccardDistance: (b) => {
-      const both = ones(b, q, (x, y) => x & y);
-
-      return both === 0 ? 1 : 1 - both / ones(b, q, (x, y) => x | y);
-    },
-  };
-
-  for (const [name, distance] of Object.entries(expected)) {
-    const rows = await knex('knex_items').orderBy('id')
-      .select({ distance: knex.queryBuilder()[name]('bits', q) });
+for (const [name, operator] of Object.entries(
+  { hammingDistance: '<~>', jaccardDistance: '<%>' })) {
+  test(`${name} of bits`, async () => {
+    const order = () => knex.queryBuilder()[name]('bits', bits(query));
+    const rows = await knex('knex_items')
+      .select({ distance: order() }).orderBy(order()).limit(300);
 
     nearlyEqual(assert, rows.map((row) => row.distance),
-      all.map((v) => distance(bits(v))));
-  }
-});
+      nearestBits(all.map(bits), bits(query), operator, 300));
+  });
+}
 
 const searches = {
   knex_l2: (q) => q.l2Distance('embedding', query),

@@ -34,6 +34,23 @@ function nearest(all, query, operator, k) {
     .sort((a, b) => a - b).slice(0, k);
 }
 
+// A vector's signs as bits, and the operators of bits
+const bits = (v) => v.map((x) => (x > 0 ? 1 : 0)).join('');
+const ones = (a, b, f) => [...a].filter((x, i) => f(+x, +b[i])).length;
+const bitDistance = {
+  '<~>': (a, b) => ones(a, b, (x, y) => x ^ y),
+  '<%>': (a, b) => {
+    const both = ones(a, b, (x, y) => x & y);
+
+    return both === 0 ? 1 : 1 - both / ones(a, b, (x, y) => x | y);
+  },
+};
+
+function nearestBits(all, query, operator, k) {
+  return all.map((v) => bitDistance[operator](v, query))
+    .sort((a, b) => a - b).slice(0, k);
+}
+
 function nearlyEqual(assert, actual, expected) {
   assert.equal(actual.length, expected.length);
   expected.forEach((x, i) => assert.ok(
@@ -97,6 +114,6 @@ const halfvec = {
 };
 
 module.exports = {
-  DIMENSIONS, vectors, nearest, nearlyEqual, recall,
+  DIMENSIONS, vectors, nearest, nearestBits, bits, nearlyEqual, recall,
   binary: { vector, halfvec },
 };
