@@ -106,7 +106,7 @@ SELECT hnsw_index_prewarm('inspected_packed') =
 	(SELECT sum(blocks) FROM hnsw_index_regions('inspected_packed')
 	 WHERE region NOT IN ('refinement', 'overflow')) AS prewarmed;
 
--- vacuum leaves points without rows and lists that are shorter
+-- vacuum leaves no points without rows, and lists that are shorter
 DELETE FROM inspected WHERE id % 3 = 0 OR id > 4000;
 VACUUM (INDEX_CLEANUP ON) inspected;
 SELECT hnsw_index_check('inspected_packed');

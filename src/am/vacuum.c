@@ -3,20 +3,23 @@
  * vacuum.c
  *	  Rows that are gone.
  *
- * Bulk deletion makes up to three passes over the nodes:
+ * Bulk deletion makes up to four passes over the nodes:
  *
  *	  1. Dead heap TIDs are taken out.  A point that stands for no row any more
  *		 is marked dead: searches walk through it, inserts do not link to it.
- *	  2. Links to dead points are replaced, from what is behind those points
+ *	  2. All points are looked at, as they are now: alive, dead, or dead for so
+ *		 long that nobody will link to them.
+ *	  3. Links to dead points are replaced, from what is behind those points
  *		 (graph/vacuum.c).
- *	  3. Points that were dead long enough before this vacuum are given back.
+ *	  4. Points that were dead for long enough are given back.
  *
- * Why the third pass comes one vacuum later: an insert that found a point
- * alive may still link to it after pass 2 has gone by.  Such an insert has a
- * transaction id below that at which the point was marked, which is kept in
- * its node.  When no such transaction runs any more before a vacuum begins,
- * its pass 2 goes over all they did, and then nothing links to the point and
- * nothing will.
+ * An insert that found a point alive may link to it after pass 3 has gone by.
+ * Such an insert has a transaction id below that at which the point was
+ * marked, which is kept in its node.  When no such transaction runs any more
+ * before pass 2 begins, passes 2 and 3 go over all they did, and then nothing
+ * links to the point and nothing will.  That holds for most of the points that
+ * pass 1 has just marked, unless transactions are long; the others are given
+ * back by a later vacuum.
  *
  * src/am/vacuum.c
  *
@@ -56,9 +59,9 @@ typedef struct BulkDelete
 	void	   *callback_state;
 	IndexBulkDeleteResult *stats;
 	double		kept;
-	FullTransactionId oldest;	/* that ran before npoints was read */
-	PointId		npoints;		/* what comes later is not our concern */
-	bool		any_marked;		/* dead, by this vacuum */
+	bool		any_dead;		/* points, whoever marked them */
+	bool		any_marked;		/* by this vacuum */
+	PointId		npoints;		/* that pass 2 looked at */
 	FullTransactionId dead_xid; /* of the first that has to stay dead */
 } BulkDelete;
 
@@ -130,29 +133,6 @@ prune_overflow_list(BulkDelete *state, const HnswTidWalk *walk)
 	UnlockReleaseBuffer(buffer);
 }
 
-/* Takes note of a node as it is after pruning. */
-static void
-note_node(BulkDelete *state, PointId point, const HnswNode *node)
-{
-	GraphFate	fate = GRAPH_LIVE;
-
-	if (!HnswNodeIsPresent(node))
-		return;
-	if (HnswNodeIsDead(node))
-	{
-		FullTransactionId xid = node_dead_xid(node,
-											  ReadNextFullTransactionId());
-
-		fate = FullTransactionIdPrecedes(xid, state->oldest) ?
-			GRAPH_OLD_DEAD : GRAPH_DEAD;
-		if (fate == GRAPH_DEAD &&
-			(!FullTransactionIdIsValid(state->dead_xid) ||
-			 FullTransactionIdPrecedes(xid, state->dead_xid)))
-			state->dead_xid = xid;
-	}
-	graph_vacuum_note(state->graph, point, HnswNodeLevel(node), fate);
-}
-
 /* What pass 1 makes of the nodes of a page */
 typedef struct PagePlan
 {
@@ -168,6 +148,18 @@ lacks_rows(const HnswNode *node)
 	return HnswNodeIsLive(node) && !HnswNodeHasRows(node);
 }
 
+static void
+read_nodes(BulkDelete *state, uint32 page_no, int nnodes, HnswNode *nodes)
+{
+	Buffer		buffer;
+	Page		page = hnsw_reader_pin(state->reader, HNSW_REGION_NODES, page_no,
+									   &buffer);
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	memcpy(nodes, HnswPageGetBody(page), nnodes * sizeof(HnswNode));
+	UnlockReleaseBuffer(buffer);
+}
+
 /*
  * Reads the nodes of a page and asks for their rows, with no lock held.  Most
  * pages stay as they are when few rows were deleted.
@@ -175,14 +167,7 @@ lacks_rows(const HnswNode *node)
 static void
 plan_node_page(BulkDelete *state, uint32 page_no, int nnodes, PagePlan *plan)
 {
-	Buffer		buffer;
-	Page		page = hnsw_reader_pin(state->reader, HNSW_REGION_NODES, page_no,
-									   &buffer);
-
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	memcpy(plan->nodes, HnswPageGetBody(page), nnodes * sizeof(HnswNode));
-	UnlockReleaseBuffer(buffer);
-
+	read_nodes(state, page_no, nnodes, plan->nodes);
 	plan->changes = false;
 	for (int i = 0; i < nnodes; i++)
 	{
@@ -245,8 +230,7 @@ prune_node_page(BulkDelete *state, PointId first, int nnodes, int *with_more)
 	{
 		if ((plan.nodes[i].info & HNSW_NODE_MORE_TIDS) != 0)
 			with_more[nmore++] = i;
-		else
-			note_node(state, first + i, &plan.nodes[i]);
+		state->any_dead |= HnswNodeIsDead(&plan.nodes[i]);
 	}
 	return nmore;
 }
@@ -274,15 +258,10 @@ prune_overflow(BulkDelete *state, PointId point)
 
 		if (state->kept > kept || !HnswNodeIsLive(&copy.node) ||
 			ItemPointerIsValid(&copy.node.heaptid))
-		{
-			note_node(state, point, &copy.node);
 			return;
-		}
 		if (hnsw_writer_mark_dead(state->reader, point, &copy, &parts))
 		{
-			state->any_marked = true;
-			hnsw_reader_node(state->reader, point, &copy, &parts);
-			note_node(state, point, &copy.node);
+			state->any_dead = state->any_marked = true;
 			return;
 		}
 
@@ -291,19 +270,20 @@ prune_overflow(BulkDelete *state, PointId point)
 	}
 }
 
+/* Points that come meanwhile have no dead rows. */
 static void
 remove_rows(BulkDelete *state)
 {
 	uint32		per_page = state->reader->ix->meta.nodes_per_page;
+	PointId		npoints = state->reader->ix->meta.npoints;
 
-	for (PointId first = 0; first < state->npoints; first += per_page)
+	for (PointId first = 0; first < npoints; first += per_page)
 	{
 		int			with_more[HNSW_MAX_NODES_PER_PAGE];
 		int			nmore;
 
 		vacuum_delay_point(false);
-		nmore = prune_node_page(state, first,
-								Min(per_page, state->npoints - first),
+		nmore = prune_node_page(state, first, Min(per_page, npoints - first),
 								with_more);
 		for (int i = 0; i < nmore; i++)
 			prune_overflow(state, first + with_more[i]);
@@ -311,7 +291,80 @@ remove_rows(BulkDelete *state)
 }
 
 /*-------------------------------------------------------------------------
- * Passes 2 and 3
+ * Pass 2: what the points are
+ *-------------------------------------------------------------------------
+ */
+
+/* All transactions before this one are over. */
+static FullTransactionId
+oldest_transaction(Relation index)
+{
+	Relation	heap = table_open(index->rd_index->indrelid, NoLock);
+	TransactionId oldest = GetOldestNonRemovableTransactionId(heap);
+	FullTransactionId next = ReadNextFullTransactionId();
+	uint32		age = XidFromFullTransactionId(next) - oldest;
+
+	table_close(heap, NoLock);
+	return FullTransactionIdFromU64(U64FromFullTransactionId(next) - age);
+}
+
+/* What pass 2 measures the time by that a point is dead */
+typedef struct Horizon
+{
+	FullTransactionId oldest;	/* before npoints was read */
+	FullTransactionId next;
+} Horizon;
+
+static bool
+is_over(FullTransactionId dead_xid, FullTransactionId oldest)
+{
+	return FullTransactionIdPrecedesOrEquals(dead_xid, oldest);
+}
+
+static void
+note_node(BulkDelete *state, const Horizon *horizon, PointId point,
+		  const HnswNode *node)
+{
+	GraphFate	fate = GRAPH_LIVE;
+
+	if (!HnswNodeIsPresent(node))
+		return;
+	if (HnswNodeIsDead(node))
+	{
+		FullTransactionId xid = node_dead_xid(node, horizon->next);
+
+		fate = is_over(xid, horizon->oldest) ? GRAPH_OLD_DEAD : GRAPH_DEAD;
+		if (fate == GRAPH_DEAD &&
+			(!FullTransactionIdIsValid(state->dead_xid) ||
+			 FullTransactionIdPrecedes(xid, state->dead_xid)))
+			state->dead_xid = xid;
+	}
+	graph_vacuum_note(state->graph, point, HnswNodeLevel(node), fate);
+}
+
+/*
+ * Points that come later have links to none that is given back: whoever
+ * inserts them has seen it dead.
+ */
+static void
+look_at_points(BulkDelete *state, const Horizon *horizon)
+{
+	uint32		per_page = state->reader->ix->meta.nodes_per_page;
+
+	for (PointId first = 0; first < state->npoints; first += per_page)
+	{
+		HnswNode	nodes[HNSW_MAX_NODES_PER_PAGE];
+		int			nnodes = Min(per_page, state->npoints - first);
+
+		vacuum_delay_point(false);
+		read_nodes(state, first / per_page, nnodes, nodes);
+		for (int i = 0; i < nnodes; i++)
+			note_node(state, horizon, first + i, &nodes[i]);
+	}
+}
+
+/*-------------------------------------------------------------------------
+ * Passes 3 and 4: links, and points that nothing links to
  *-------------------------------------------------------------------------
  */
 static void
@@ -354,9 +407,11 @@ repair_links(BulkDelete *state)
 	graph_vacuum_connect(state->graph);
 }
 
-static void
+/* Returns whether any is left: the entry point, which has to be something. */
+static bool
 free_points(BulkDelete *state)
 {
+	bool		any_left = false;
 	uint32		per_page = state->reader->ix->meta.nodes_per_page;
 
 	for (PointId first = 0; first < state->npoints; first += per_page)
@@ -370,8 +425,9 @@ free_points(BulkDelete *state)
 		if (n == 0)
 			continue;
 		vacuum_delay_point(false);
-		hnsw_writer_free(state->reader, points, n);
+		any_left |= !hnsw_writer_free(state->reader, points, n);
 	}
+	return any_left;
 }
 
 /*
@@ -390,35 +446,18 @@ replace_entry(BulkDelete *state)
 		(void) hnsw_writer_entry(state->reader, entry, new_entry, true);
 }
 
-/* All transactions before this one are over, and so are their snapshots. */
-static FullTransactionId
-oldest_transaction(Relation index)
-{
-	Relation	heap = table_open(index->rd_index->indrelid, NoLock);
-	TransactionId oldest = GetOldestNonRemovableTransactionId(heap);
-	FullTransactionId next = ReadNextFullTransactionId();
-	uint32		age = XidFromFullTransactionId(next) - oldest;
-
-	table_close(heap, NoLock);
-	return FullTransactionIdFromU64(U64FromFullTransactionId(next) - age);
-}
-
 static void
-init_bulk_delete(BulkDelete *state, Relation index)
+create_graph(BulkDelete *state)
 {
-	const HnswMetaPageData *meta;
+	const HnswMetaPageData *meta = &state->reader->ix->meta;
+	const Quantizer *quantizer = state->reader->ix->quantizer;
 	GraphVacuumOptions options = {0};
 
-	memset(state, 0, sizeof(BulkDelete));
-	hnsw_page_store_init(&state->store, index);
-	state->reader = &state->store.reader;
-	hnsw_page_writer_init(&state->writer, state->reader);
 	state->cache = hnsw_code_cache_create(state->reader);
 	hnsw_code_cache_limit(state->cache, CODE_CACHE_BYTES);
-	hnsw_code_create(&state->code, state->reader->ix->quantizer);
-	state->store.query = quantizer_query_create(state->reader->ix->quantizer);
-	meta = &state->reader->ix->meta;
-	state->npoints = meta->npoints;
+	hnsw_code_create(&state->code, quantizer);
+	state->store.query = quantizer_query_create(quantizer);
+	hnsw_page_writer_init(&state->writer, state->reader);
 
 	options.graph = &state->store.store;
 	options.distances = hnsw_code_cache_store(state->cache);
@@ -426,12 +465,37 @@ init_bulk_delete(BulkDelete *state, Relation index)
 	options.m = meta->m;
 	options.ef = meta->ef_construction;
 	options.select = hnsw_select_options(meta);
-	options.npoints = meta->npoints;
+	options.npoints = state->npoints;
 	options.max_batch = meta->nodes_per_page;
 	options.set_query = set_query;
 	options.delay = delay;
 	options.arg = state;
 	state->graph = graph_vacuum_create(&options);
+}
+
+/*
+ * Passes 2 to 4.  The order counts: transactions that are over have all their
+ * points among those whose number is read then.
+ */
+static void
+remove_points(BulkDelete *state)
+{
+	Relation	index = state->reader->index;
+	Horizon		horizon;
+
+	horizon.oldest = oldest_transaction(index);
+	horizon.next = ReadNextFullTransactionId();
+	hnsw_index_refresh(state->reader->ix, index);
+	state->npoints = state->reader->ix->meta.npoints;
+
+	create_graph(state);
+	look_at_points(state, &horizon);
+	replace_entry(state);
+	if (state->any_marked || graph_vacuum_nold(state->graph) > 0)
+		repair_links(state);
+	if (graph_vacuum_nold(state->graph) > 0 && free_points(state) &&
+		!FullTransactionIdIsValid(state->dead_xid))
+		state->dead_xid = horizon.oldest;
 }
 
 IndexBulkDeleteResult *
@@ -441,17 +505,14 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "hnsw vacuum",
 												  ALLOCSET_DEFAULT_SIZES);
-	FullTransactionId oldest = oldest_transaction(info->index);
+	BulkDelete	state = {0};
 	MemoryContext old;
-	BulkDelete	state;
 
 	if (stats == NULL)
 		stats = palloc0(sizeof(IndexBulkDeleteResult));
 	old = MemoryContextSwitchTo(context);
-
-	/* reads the number of points, after the above: see the head of the file */
-	init_bulk_delete(&state, info->index);
-	state.oldest = oldest;
+	hnsw_page_store_init(&state.store, info->index);
+	state.reader = &state.store.reader;
 	state.callback = callback;
 	state.callback_state = callback_state;
 	state.stats = stats;
@@ -459,11 +520,8 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	HNSW_TEST_POINT("vacuum-begun");
 	remove_rows(&state);
 	HNSW_TEST_POINT("vacuum-rows-removed");
-	replace_entry(&state);
-	if (state.any_marked || graph_vacuum_nold(state.graph) > 0)
-		repair_links(&state);
-	if (graph_vacuum_nold(state.graph) > 0)
-		free_points(&state);
+	if (state.any_dead)
+		remove_points(&state);
 	if (!FullTransactionIdEquals(state.dead_xid,
 								 state.reader->ix->meta.dead_xid))
 		hnsw_writer_dead_xid(state.reader, state.dead_xid);
@@ -496,8 +554,7 @@ hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 			hnsw_index_open(info->index)->meta.dead_xid;
 
 		if (!FullTransactionIdIsValid(dead_xid) ||
-			!FullTransactionIdPrecedes(dead_xid,
-									   oldest_transaction(info->index)))
+			!is_over(dead_xid, oldest_transaction(info->index)))
 			return NULL;
 		stats = hnsw_bulk_delete(info, NULL, nothing_is_dead, NULL);
 	}

@@ -734,27 +734,49 @@ read_links_away(HnswReader *reader, PointId point,
 	}
 }
 
+/* Unpacks links; -1 when they are none, or lead to no point. */
+static int
+decode_links(HnswReader *reader, PointId point, const uint8 *packed, int length,
+			 PointId *links)
+{
+	int			nlinks = link_codec_decode(reader->ix->meta.link_format, point,
+										   packed, length, links);
+
+	/* links ascend: the last one is the largest */
+	if (nlinks > 0 && !point_exists(reader, links[nlinks - 1]))
+		return -1;
+	return nlinks;
+}
+
+/*
+ * Two changes of a list while its item is read can end with the node naming
+ * the same item again, which was someone else's in between.  That is so rare
+ * that it will not happen READ_AGAIN times in a row.
+ */
+#define READ_AGAIN	3
+
 static int
 level0_links(HnswReader *reader, PointId point, const HnswNodeParts *parts,
 			 PointId *links)
 {
-	LinkFormat	format = reader->ix->meta.link_format;
-	PGAlignedBlock item;
-	int			nlinks;
+	int			nlinks = -1;
 
-	if (ItemPointerIsValid(&parts->links_away))
-	{
-		int			length = read_links_away(reader, point, parts, item.data);
-
-		nlinks = link_codec_decode(format, point, (uint8 *) item.data, length,
-								   links);
-	}
+	if (!ItemPointerIsValid(&parts->links_away))
+		nlinks = decode_links(reader, point, parts->links,
+							  parts->links_length, links);
 	else
-		nlinks = link_codec_decode(format, point, parts->links,
-								   parts->links_length, links);
+	{
+		for (int i = 0; i < READ_AGAIN && nlinks < 0; i++)
+		{
+			PGAlignedBlock item;
+			int			length = read_links_away(reader, point, parts,
+												 item.data);
 
-	/* links ascend: the last one is the largest */
-	if (nlinks < 0 || (nlinks > 0 && !point_exists(reader, links[nlinks - 1])))
+			nlinks = decode_links(reader, point, (uint8 *) item.data, length,
+								  links);
+		}
+	}
+	if (nlinks < 0)
 		point_corrupted(reader, point, "Its links at level 0 are invalid.");
 	return nlinks;
 }

@@ -115,9 +115,10 @@ extern bool hnsw_writer_mark_dead(HnswReader *reader, PointId point,
 
 /*
  * Gives back dead points of one node page, to be used again; the entry point
- * is left as it is.  Nothing may link to them, nor be about to.
+ * is left as it is, and then the result is false.  Nothing may link to them,
+ * nor be about to.
  */
-extern void hnsw_writer_free(HnswReader *reader, const PointId *points, int n);
+extern bool hnsw_writer_free(HnswReader *reader, const PointId *points, int n);
 
 /* Says when the first of the points was marked that are dead. */
 extern void hnsw_writer_dead_xid(HnswReader *reader,

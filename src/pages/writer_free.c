@@ -113,7 +113,7 @@ drop_overflow_of(HnswReader *reader, PointId point,
 		hnsw_overflow_drop(reader, &walk.where);
 }
 
-void
+bool
 hnsw_writer_free(HnswReader *reader, const PointId *points, int n)
 {
 	uint32		per_page = reader->ix->meta.nodes_per_page;
@@ -122,6 +122,7 @@ hnsw_writer_free(HnswReader *reader, const PointId *points, int n)
 	PageBatch	batch;
 	HnswMetaPageData *meta;
 	Page		page;
+	bool		all = true;
 
 	HNSW_TEST_POINT("free-points");
 
@@ -145,6 +146,7 @@ hnsw_writer_free(HnswReader *reader, const PointId *points, int n)
 			ItemPointerSetInvalid(&overflow[i].parts.more_tids);
 			ItemPointerSetInvalid(&overflow[i].parts.links_away);
 			ItemPointerSetInvalid(&overflow[i].value);
+			all = false;
 		}
 	}
 	page_batch_close(&batch);
@@ -153,4 +155,5 @@ hnsw_writer_free(HnswReader *reader, const PointId *points, int n)
 	for (int i = 0; i < n; i++)
 		drop_overflow_of(reader, points[i], &overflow[i]);
 	pfree(overflow);
+	return all;
 }

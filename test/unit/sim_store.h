@@ -59,6 +59,7 @@ typedef struct SimPoint
 	SimPointState state;
 	GraphLevel	level;
 	uint32		generation;		/* counts how often the id was given back */
+	uint64		dead_xid;		/* the next one when it was marked dead */
 	PointId		next_free;
 	float		vector[SIM_MAX_DIM];
 	SimList    *lists;			/* level 0 to level */
@@ -85,7 +86,6 @@ typedef struct Sim
 	PointId		points_allocated;
 	PointId		free_points[GRAPH_MAX_LEVEL + 1];
 	GraphEntry	entry;
-	uint64		dead_xid;		/* 0: not known */
 
 	SimRow	   *rows;
 	uint32		nrows;

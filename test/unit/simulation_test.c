@@ -327,17 +327,20 @@ run_scanner(void *arg)
  * Vacuums
  *-------------------------------------------------------------------------
  */
-static bool
-may_free_points(Episode *episode)
+/* All transactions before this one are over. */
+static uint64
+oldest_transaction(const Episode *episode)
 {
+	uint64		oldest = episode->sim.next_xid;
+
 	for (int i = 0; i < MAX_ACTORS; i++)
 	{
 		uint64		xmin = episode->actors[i].xmin;
 
-		if (xmin != 0 && xmin < episode->sim.dead_xid)
-			return false;
+		if (xmin != 0)
+			oldest = Min(oldest, xmin);
 	}
-	return episode->sim.dead_xid != 0;
+	return oldest;
 }
 
 static void
@@ -361,38 +364,54 @@ release_rows(Sim *sim, SimRowState state)
 	}
 }
 
-static void
-prune_page(Sim *sim, GraphVacuum *vacuum, PointId first, PointId end)
+/* Returns whether any point is dead. */
+static bool
+prune_page(Sim *sim, PointId first, PointId end)
 {
+	bool		any_dead = false;
+
 	sim_record(sim);
 	for (PointId id = first; id < end; id++)
 	{
 		SimPoint   *point = &sim->points[id];
 
-		if (point->state == SIM_DEAD)
-			graph_vacuum_note(vacuum, id, point->level, GRAPH_OLD_DEAD);
-		if (point->state != SIM_LIVE)
-			continue;
-		if (sim_prune(sim, point))
+		if (point->state == SIM_LIVE && sim_prune(sim, point))
+		{
 			point->state = SIM_DEAD;
-		graph_vacuum_note(vacuum, id, point->level,
-						  point->state == SIM_DEAD ? GRAPH_DEAD : GRAPH_LIVE);
+			point->dead_xid = sim->next_xid;
+		}
+		any_dead |= point->state == SIM_DEAD;
+	}
+	return any_dead;
+}
+
+static void
+look_at_page(Sim *sim, GraphVacuum *vacuum, uint64 oldest, PointId first,
+			 PointId end)
+{
+	sim_step(sim);
+	for (PointId id = first; id < end; id++)
+	{
+		SimPoint   *point = &sim->points[id];
+
+		if (point->state == SIM_LIVE)
+			graph_vacuum_note(vacuum, id, point->level, GRAPH_LIVE);
+		if (point->state == SIM_DEAD)
+			graph_vacuum_note(vacuum, id, point->level,
+							  point->dead_xid <= oldest ?
+							  GRAPH_OLD_DEAD : GRAPH_DEAD);
 	}
 }
 
-/* The entry point, if it has to be another, and when points were marked */
 static void
-write_meta(Sim *sim, GraphVacuum *vacuum, uint64 before)
+replace_entry(Sim *sim, GraphVacuum *vacuum)
 {
 	PointId		seen = sim->entry.point;
 	GraphEntry	entry = graph_vacuum_new_entry(vacuum, seen);
-	uint64		ndead = graph_vacuum_ndead(vacuum);
 
 	sim_record(sim);
 	if (PointIdIsValid(entry.point) && sim->entry.point == seen)
 		sim->entry = entry;
-	if (ndead + graph_vacuum_nold(vacuum) > 0)
-		sim->dead_xid = ndead == 0 && before != 0 ? before : sim->next_xid;
 }
 
 static void
@@ -424,15 +443,14 @@ set_query(void *arg, PointId point)
 		   sizeof(view->query));
 }
 
+/* Links and points, after the rows; see am/vacuum.c. */
 static void
-run_vacuum(void *arg)
+remove_points(Actor *actor)
 {
-	Actor	   *actor = arg;
 	Episode    *episode = actor->episode;
 	Sim		   *sim = &episode->sim;
 	PointId		per_page = sim->options.per_page;
-	bool		may_free = may_free_points(episode);
-	uint64		before = sim->dead_xid;
+	uint64		oldest = oldest_transaction(episode);
 	GraphVacuumOptions options = {
 		.graph = &actor->view.graph,
 		.distances = &actor->view.distances,
@@ -446,20 +464,34 @@ run_vacuum(void *arg)
 		.arg = actor
 	};
 
-	doom_rows(sim);
-	sim_record(sim);
-	sim->dead_xid = 0;
 	actor->vacuum = graph_vacuum_create(&options);
 	for (PointId first = 0; first < options.npoints; first += per_page)
-		prune_page(sim, actor->vacuum, first,
-				   Min(first + per_page, options.npoints));
-	write_meta(sim, actor->vacuum, before);
+		look_at_page(sim, actor->vacuum, oldest, first,
+					 Min(first + per_page, options.npoints));
+	replace_entry(sim, actor->vacuum);
 	for (PointId first = 0; first < options.npoints; first += per_page)
 		graph_vacuum_repair(actor->vacuum, first,
 							Min(per_page, options.npoints - first));
 	graph_vacuum_connect(actor->vacuum);
-	if (may_free)
-		free_old(sim, actor->vacuum, options.npoints);
+	free_old(sim, actor->vacuum, options.npoints);
+}
+
+static void
+run_vacuum(void *arg)
+{
+	Actor	   *actor = arg;
+	Episode    *episode = actor->episode;
+	Sim		   *sim = &episode->sim;
+	PointId		per_page = sim->options.per_page;
+	PointId		npoints = sim->npoints;
+	bool		any_dead = false;
+
+	doom_rows(sim);
+	sim_record(sim);
+	for (PointId first = 0; first < npoints; first += per_page)
+		any_dead |= prune_page(sim, first, Min(first + per_page, npoints));
+	if (any_dead)
+		remove_points(actor);
 	release_rows(sim, SIM_ROW_NONE);
 	episode->vacuum_runs = false;
 	episode->clean = true;
