@@ -162,6 +162,9 @@ extern void read_stream_end(ReadStream *stream);
 typedef RelFileNode RelFileLocator;
 
 #define RelFileLocatorEquals(a, b)	RelFileNodeEquals(a, b)
+#define InitBufferTag(tag, locator, fork, block) \
+	INIT_BUFFERTAG(*(tag), *(locator), fork, block)
+#define BufferTagsEqual(a, b)		BUFFERTAGS_EQUAL(*(a), *(b))
 #define rd_locator					rd_node
 #define smgr_rlocator				smgr_rnode
 

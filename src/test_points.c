@@ -71,16 +71,22 @@ wait_for_lock(const char *name)
 }
 
 void
-hnsw_test_point(const char *name)
+hnsw_test_stop(const char *name)
 {
 	/* whoever holds an LWLock holds off interrupts */
 	if (InterruptHoldoffCount > 0 || CritSectionCount > 0)
 		elog(ERROR, "test point \"%s\" is where a lock is held", name);
 
-	if (++nreached == fail_at && (IsParallelWorker() || !fail_in_workers))
-		elog(ERROR, "test point %d, \"%s\", fails", fail_at, name);
 	if (is_listed(stop_at, name))
 		wait_for_lock(name);
+}
+
+void
+hnsw_test_point(const char *name)
+{
+	hnsw_test_stop(name);
+	if (++nreached == fail_at && (IsParallelWorker() || !fail_in_workers))
+		elog(ERROR, "test point %d, \"%s\", fails", fail_at, name);
 }
 
 void

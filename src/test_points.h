@@ -18,6 +18,9 @@
  *		hnsw_test.fail_in_workers = on
  *			Only in parallel workers.
  *
+ * A stop is a point where nothing can fail: sessions wait there, and it does
+ * not count.
+ *
  * A point may be nowhere where a content lock is held or in a critical
  * section: that is an error, too, whether anybody waits there or not.
  *
@@ -30,11 +33,14 @@
 
 #ifdef HNSW_TEST_POINTS
 #define HNSW_TEST_POINT(name) hnsw_test_point(name)
+#define HNSW_TEST_STOP(name) hnsw_test_stop(name)
 
 extern void hnsw_test_point(const char *name);
+extern void hnsw_test_stop(const char *name);
 extern void hnsw_test_points_init(void);
 #else
 #define HNSW_TEST_POINT(name) ((void) 0)
+#define HNSW_TEST_STOP(name) ((void) 0)
 #define hnsw_test_points_init() ((void) 0)
 #endif
 

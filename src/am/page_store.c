@@ -22,17 +22,8 @@ static int
 page_store_get_links(GraphStore *store, PointId point, GraphLevel level,
 					 PointId *links, bool *live)
 {
-	HnswReader *reader = &page_store(store)->reader;
-	HnswNodeCopy copy;
-	HnswNodeParts parts;
-
-	hnsw_reader_node(reader, point, &copy, &parts);
-	*live = HnswNodeHasRows(&copy.node);
-
-	/* given back since the link to it was read */
-	if (!HnswNodeIsPresent(&copy.node))
-		return 0;
-	return hnsw_reader_links(reader, point, &copy, &parts, level, links);
+	return hnsw_reader_expand(&page_store(store)->reader, point, level, links,
+							  live);
 }
 
 static void

@@ -56,7 +56,6 @@ typedef struct HnswIndex
 	/* block number -> buffer it was last seen in, 0 unknown */
 	Buffer	   *recent;
 	BlockNumber nrecent;
-	uint32		accesses;		/* every so many is an ordinary one */
 
 	uint8	   *value;			/* a code of variable size that was read */
 	BlockNumber file_blocks;	/* the file has at least so many */

@@ -41,10 +41,14 @@ bytes_in_page(int offset, int length, int directory_end)
 bool
 node_page_copy(Page page, int nodes_per_page, int index, HnswNodeCopy *copy)
 {
-	const HnswNode *node = &page_nodes(page)[index];
-	int			length = HnswNodeVarLength(node);
+	const HnswNode *node = &copy->node;
+	int			length;
 
-	copy->node = *node;
+	copy->node = page_nodes(page)[index];
+
+	/* without a lock, what is checked must be what is used */
+	pg_compiler_barrier();
+	length = HnswNodeVarLength(node);
 	if (length == 0)
 		return true;
 	if (length > (int) HNSW_NODE_MAX_VAR ||

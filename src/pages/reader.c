@@ -6,7 +6,8 @@
  * The ordinary way to a page costs half a microsecond, most of it cache
  * misses in a chain: hash table, buffer descriptor, page, item.  A reader
  * knows the buffer from last time, so it can ask the CPU for descriptor and
- * record of all the points of a step at once before it looks at the first.
+ * record of all the points of a step at once before it looks at the first,
+ * and mostly it looks without a pin (unpinned.h).
  *
  * src/pages/reader.c
  *
@@ -18,17 +19,10 @@
 
 #include "miscadmin.h"
 #include "pages/reader.h"
+#include "pages/unpinned.h"
 #include "pages/values.h"
 #include "pgstat.h"
-#include "storage/buf_internals.h"
 #include "test_points.h"
-
-/*
- * ReadRecentBuffer leaves the usage count of a buffer alone, and the clock
- * sweep would take hot pages for cold ones: one access in so many is an
- * ordinary ReadBuffer.
- */
-#define REAL_READ_INTERVAL		64
 
 #define CACHE_LINE				64
 
@@ -49,6 +43,7 @@ hnsw_reader_use(HnswReader *reader, Relation index, HnswIndex *ix)
 	memset(reader, 0, sizeof(HnswReader));
 	reader->index = index;
 	reader->ix = ix;
+	unpinned_init();
 }
 
 void
@@ -70,8 +65,8 @@ point_corrupted(HnswReader *reader, PointId point, const char *what)
 
 /*
  * An ordinary read, that also looks whether the page is the right one.  The
- * lock is for replay on a standby: the page of an image that is being restored
- * is zero, and locked, before it is what it should be.
+ * lock, here and in pin_block, is for replay on a standby: the page of an image
+ * that is being restored is zero, and locked, before it is what it should be.
  */
 static Buffer
 read_and_remember(HnswReader *reader, HnswRegionId region, uint32 page_no,
@@ -88,12 +83,24 @@ read_and_remember(HnswReader *reader, HnswRegionId region, uint32 page_no,
 	return buffer;
 }
 
+/* What the server counts when it finds a page in its buffers */
+static inline void
+count_hit(HnswReader *reader)
+{
+	pgstat_count_buffer_read(reader->index);
+	pgstat_count_buffer_hit(reader->index);
+	if (VacuumCostActive)
+		VacuumCostBalance += VacuumCostPageHit;
+}
+
 /*
  * Pins a block that is page page_no of the region.  The page was verified
  * when it was first remembered; since then it can only have left the buffer,
- * which ReadRecentBuffer finds out.
+ * which ReadRecentBuffer finds out.  That leaves the usage count alone, and
+ * the clock sweep would take hot pages for cold ones: what it is about to take
+ * is read the ordinary way.
  */
-static inline Buffer
+static Buffer
 pin_block(HnswReader *reader, HnswRegionId region, uint32 page_no,
 		  BlockNumber block)
 {
@@ -101,13 +108,15 @@ pin_block(HnswReader *reader, HnswRegionId region, uint32 page_no,
 	Buffer		buffer = ix->recent[block];
 
 	reader->pins[region]++;
-	if (buffer != 0 && ++ix->accesses % REAL_READ_INTERVAL != 0 &&
+	if (buffer != 0 && !unpinned_is_cold(buffer) &&
 		ReadRecentBuffer(ix->locator, MAIN_FORKNUM, block, buffer))
 	{
-		pgstat_count_buffer_read(reader->index);
-		pgstat_count_buffer_hit(reader->index);
-		if (VacuumCostActive)
-			VacuumCostBalance += VacuumCostPageHit;
+		count_hit(reader);
+		if (unpinned_is_changing(buffer))
+		{
+			LockBuffer(buffer, BUFFER_LOCK_SHARE);
+			LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+		}
 		return buffer;
 	}
 	return read_and_remember(reader, region, page_no, block);
@@ -149,6 +158,50 @@ hnsw_reader_pin(HnswReader *reader, HnswRegionId region, uint32 page_no,
 	return BufferGetPage(*buffer);
 }
 
+/* The same as for a pinned page, done by ReadRecentBuffer in part */
+static inline void
+count_unpinned(HnswReader *reader, HnswRegionId region)
+{
+	reader->pins[region]++;
+	pgBufferUsage.shared_blks_hit++;
+	count_hit(reader);
+}
+
+/*
+ * Something to do with a page of records, for which it makes no difference
+ * that it is done again, and that the bytes are any.
+ */
+typedef void (*LookAtRecords) (Page page, void *arg);
+
+/*
+ * Looks at the page of a record that is not changed while we may know of it.
+ */
+static pg_attribute_always_inline void
+look_at_records(HnswReader *reader, HnswRegionId region, uint32 page_no,
+				BlockNumber block, LookAtRecords look, void *arg)
+{
+	HnswIndex  *ix = reader->ix;
+	UnpinnedLook unpinned;
+	Buffer		buffer;
+
+	if (reader->searching &&
+		likely(unpinned_begin(&unpinned, &ix->locator, block,
+							  ix->recent[block])))
+	{
+		HNSW_TEST_STOP("look-at-records");
+		look(unpinned.page, arg);
+		if (likely(unpinned_end(&unpinned)))
+		{
+			count_unpinned(reader, region);
+			return;
+		}
+		HNSW_TEST_STOP("records-gone");
+	}
+	buffer = pin_block(reader, region, page_no, block);
+	look(BufferGetPage(buffer), arg);
+	ReleaseBuffer(buffer);
+}
+
 static inline void
 prefetch_bytes(const char *from, int length)
 {
@@ -164,13 +217,6 @@ prefetch_in_buffer(Buffer buffer, int offset, int length)
 	if (BufferIsLocal(buffer))
 		return;
 	prefetch_bytes((char *) BufferGetBlock(buffer) + offset, length);
-}
-
-static inline void
-prefetch_descriptor(Buffer buffer)
-{
-	if (!BufferIsLocal(buffer))
-		__builtin_prefetch(GetBufferDescriptor(buffer - 1), 1);
 }
 
 static inline void
@@ -206,7 +252,7 @@ prefetch_record(HnswReader *reader, const HnswRecordLayout *layout,
 
 	if (buffer == 0)
 		return;
-	prefetch_descriptor(buffer);
+	unpinned_prefetch_descriptor(buffer);
 	prefetch_in_buffer(buffer,
 					   layout->codes_offset + place->index * layout->code_size,
 					   hnsw_piece_length(layout, 0));
@@ -243,28 +289,70 @@ valid_error(float error)
 	return error >= 0 ? error : 0;
 }
 
+/* A piece of a record: its page, its place there, what is wanted of it */
+typedef struct RecordPiece
+{
+	const HnswRecordLayout *layout;
+	uint32		index;			/* within the page */
+	uint32		piece;
+	const QuantizedQuery *query;
+	float	   *factors;		/* copied with the first piece */
+	float		sum;
+	uint8	   *code;
+} RecordPiece;
+
+static inline void
+take_factors(Page page, RecordPiece *record)
+{
+	if (record->piece == 0)
+		memcpy(record->factors,
+			   record_factors(page, record->layout, record->index),
+			   record->layout->factors_size);
+}
+
+static void
+sum_piece(Page page, void *arg)
+{
+	RecordPiece *record = arg;
+
+	take_factors(page, record);
+	record->sum = quantizer_partial(record->query,
+									record_code(page, record->layout,
+												record->index),
+									record->piece * HNSW_PIECE_SIZE,
+									hnsw_piece_length(record->layout,
+													  record->piece),
+									record->factors);
+}
+
+static void
+copy_piece(Page page, void *arg)
+{
+	RecordPiece *record = arg;
+
+	take_factors(page, record);
+	memcpy(record->code + record->piece * HNSW_PIECE_SIZE,
+		   record_code(page, record->layout, record->index),
+		   hnsw_piece_length(record->layout, record->piece));
+}
+
 /* The sum over a code, in as many pieces as it has, and its factors */
 static float
 sum_pieces(HnswReader *reader, HnswRegionId region,
 		   const HnswRecordLayout *layout, const RecordPlace *place,
 		   const QuantizedQuery *query, float *factors)
 {
+	RecordPiece record = {.layout = layout, .index = place->index,
+	.query = query, .factors = factors};
 	float		sum = 0;
 
 	for (uint32 piece = 0; piece < layout->pages_per_record; piece++)
 	{
-		int			offset = piece * HNSW_PIECE_SIZE;
-		Buffer		buffer;
-		Page		page = hnsw_reader_pin(reader, region,
-										   place->page_no + piece, &buffer);
-
-		if (piece == 0)
-			memcpy(factors, record_factors(page, layout, place->index),
-				   layout->factors_size);
-		sum += quantizer_partial(query,
-								 record_code(page, layout, place->index),
-								 offset, hnsw_piece_length(layout, piece), factors);
-		ReleaseBuffer(buffer);
+		record.piece = piece;
+		look_at_records(reader, region, place->page_no + piece,
+						locate_page(reader, region, place->page_no + piece),
+						sum_piece, &record);
+		sum += record.sum;
 	}
 	return sum;
 }
@@ -275,22 +363,29 @@ copy_record(HnswReader *reader, HnswRegionId region,
 			float *factors)
 {
 	RecordPlace place;
+	RecordPiece record = {.layout = layout, .factors = factors,
+	.code = code};
 
 	locate_record(reader, region, layout, point, &place);
+	record.index = place.index;
 	for (uint32 piece = 0; piece < layout->pages_per_record; piece++)
 	{
-		int			offset = piece * HNSW_PIECE_SIZE;
-		Buffer		buffer;
-		Page		page = hnsw_reader_pin(reader, region,
-										   place.page_no + piece, &buffer);
-
-		if (piece == 0)
-			memcpy(factors, record_factors(page, layout, place.index),
-				   layout->factors_size);
-		memcpy(code + offset, record_code(page, layout, place.index),
-			   hnsw_piece_length(layout, piece));
-		ReleaseBuffer(buffer);
+		record.piece = piece;
+		look_at_records(reader, region, place.page_no + piece,
+						locate_page(reader, region, place.page_no + piece),
+						copy_piece, &record);
 	}
+}
+
+/* How many of n places, from the first on, are in one page */
+static inline int
+in_one_page(const RecordPlace *places, int n)
+{
+	int			i = 1;
+
+	while (i < n && places[i].block == places[0].block)
+		i++;
+	return i;
 }
 
 /*-------------------------------------------------------------------------
@@ -344,7 +439,7 @@ prefetch_items(HnswReader *reader, const ValueRecord *records, int n)
 		buffers[i] = recent_item_buffer(reader, &records[i].where);
 		if (buffers[i] == 0)
 			continue;
-		prefetch_descriptor(buffers[i]);
+		unpinned_prefetch_descriptor(buffers[i]);
 		__builtin_prefetch(item_pointer(buffers[i], &records[i].where));
 	}
 	for (int i = 0; i < n; i++)
@@ -361,32 +456,46 @@ prefetch_items(HnswReader *reader, const ValueRecord *records, int n)
 	}
 }
 
+/* Records in one page */
+typedef struct ValueRecordRun
+{
+	const HnswRecordLayout *layout;
+	const RecordPlace *places;
+	int			n;
+	ValueRecord *records;
+} ValueRecordRun;
+
+static void
+copy_value_records(Page page, void *arg)
+{
+	ValueRecordRun *run = arg;
+
+	for (int i = 0; i < run->n; i++)
+	{
+		ValueRecord *record = &run->records[i];
+		uint32		index = run->places[i].index;
+
+		memcpy(&record->where, record_code(page, run->layout, index),
+			   sizeof(ItemPointerData));
+		memcpy(record->factors, record_factors(page, run->layout, index),
+			   run->layout->factors_size);
+	}
+}
+
 static void
 read_value_records(HnswReader *reader, const RecordPlace *places, int n,
 				   ValueRecord *records)
 {
-	const HnswRecordLayout *layout = &reader->ix->codes;
-	Buffer		buffer = InvalidBuffer;
-	Page		page = NULL;
+	ValueRecordRun run = {.layout = &reader->ix->codes};
 
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i += run.n)
 	{
-		if (i == 0 || places[i].block != places[i - 1].block)
-		{
-			if (BufferIsValid(buffer))
-				ReleaseBuffer(buffer);
-			buffer = pin_block(reader, HNSW_REGION_CODES, places[i].page_no,
-							   places[i].block);
-			page = BufferGetPage(buffer);
-		}
-		memcpy(&records[i].where, record_code(page, layout, places[i].index),
-			   sizeof(ItemPointerData));
-		memcpy(records[i].factors,
-			   record_factors(page, layout, places[i].index),
-			   layout->factors_size);
+		run.places = &places[i];
+		run.n = in_one_page(&places[i], n - i);
+		run.records = &records[i];
+		look_at_records(reader, HNSW_REGION_CODES, places[i].page_no,
+						places[i].block, copy_value_records, &run);
 	}
-	if (BufferIsValid(buffer))
-		ReleaseBuffer(buffer);
 }
 
 /* errors may be NULL. */
@@ -461,14 +570,40 @@ score_in_pieces(HnswReader *reader, const QuantizedQuery *query,
 	}
 }
 
+/* Points in one page, and what is wanted of them */
+typedef struct ScoreRun
+{
+	const HnswRecordLayout *layout;
+	const QuantizedQuery *query;
+	const RecordPlace *places;
+	int			n;
+	float	   *keys;
+} ScoreRun;
+
+static void
+score_run(Page page, void *arg)
+{
+	ScoreRun   *run = arg;
+
+	for (int i = 0; i < run->n; i++)
+	{
+		uint32		index = run->places[i].index;
+		float		key = quantizer_score(run->query,
+										  record_code(page, run->layout, index),
+										  record_factors(page, run->layout,
+														 index));
+
+		run->keys[i] = valid_key(key);
+	}
+}
+
 void
 hnsw_reader_score(HnswReader *reader, const QuantizedQuery *query,
 				  const PointId *points, int n, float *keys)
 {
 	const HnswRecordLayout *layout = &reader->ix->codes;
 	RecordPlace places[GRAPH_MAX_LINKS];
-	Buffer		buffer = InvalidBuffer;
-	Page		page = NULL;
+	ScoreRun	run = {.layout = layout, .query = query};
 
 	Assert(n <= GRAPH_MAX_LINKS);
 	locate_records(reader, HNSW_REGION_CODES, layout, points, n, places);
@@ -483,25 +618,15 @@ hnsw_reader_score(HnswReader *reader, const QuantizedQuery *query,
 		return;
 	}
 
-	for (int i = 0; i < n; i++)
+	/* links ascend, so points that share a page come in a row */
+	for (int i = 0; i < n; i += run.n)
 	{
-		/* links ascend, so points that share a page come in a row */
-		if (i == 0 || places[i].block != places[i - 1].block)
-		{
-			if (BufferIsValid(buffer))
-				ReleaseBuffer(buffer);
-			buffer = pin_block(reader, HNSW_REGION_CODES, places[i].page_no,
-							   places[i].block);
-			page = BufferGetPage(buffer);
-		}
-		keys[i] = valid_key(quantizer_score(query,
-											record_code(page, layout,
-														places[i].index),
-											record_factors(page, layout,
-														   places[i].index)));
+		run.places = &places[i];
+		run.n = in_one_page(&places[i], n - i);
+		run.keys = &keys[i];
+		look_at_records(reader, HNSW_REGION_CODES, places[i].page_no,
+						places[i].block, score_run, &run);
 	}
-	if (BufferIsValid(buffer))
-		ReleaseBuffer(buffer);
 }
 
 void
@@ -611,7 +736,7 @@ hnsw_reader_prefetch_node(HnswReader *reader, PointId point)
 											page_no)];
 	if (buffer == 0)
 		return;
-	prefetch_descriptor(buffer);
+	unpinned_prefetch_descriptor(buffer);
 	prefetch_in_buffer(buffer, HNSW_BODY_OFFSET + index * sizeof(HnswNode),
 					   sizeof(HnswNode));
 }
@@ -649,6 +774,53 @@ hnsw_reader_node(HnswReader *reader, PointId point, HnswNodeCopy *copy,
 
 	if (!good || !node_parse(copy, parts))
 		point_corrupted(reader, point, "Its node does not fit its page.");
+}
+
+/*
+ * Begins to look at a page that may change.  Of a relation whose changes are
+ * not logged LSNs tell nothing.
+ */
+static inline bool
+begin_look(HnswReader *reader, UnpinnedLook *look, HnswRegionId region,
+		   uint32 page_no)
+{
+	HnswIndex  *ix = reader->ix;
+	BlockNumber block;
+
+	if (!RelationNeedsWAL(reader->index))
+		return false;
+	block = locate_page(reader, region, page_no);
+	if (!unpinned_begin_changing(look, &ix->locator, block, ix->recent[block]))
+		return false;
+	HNSW_TEST_STOP("look-at-links");
+	return true;
+}
+
+static inline bool
+end_look(HnswReader *reader, const UnpinnedLook *look, HnswRegionId region)
+{
+	if (!unpinned_end_changing(look))
+	{
+		HNSW_TEST_STOP("links-changed");
+		return false;
+	}
+	count_unpinned(reader, region);
+	return true;
+}
+
+static bool
+look_at_node(HnswReader *reader, PointId point, HnswNodeCopy *copy)
+{
+	int			nodes_per_page = reader->ix->meta.nodes_per_page;
+	UnpinnedLook look;
+	bool		good;
+
+	if (point >= reader->ix->meta.npoints ||
+		!begin_look(reader, &look, HNSW_REGION_NODES, point / nodes_per_page))
+		return false;
+	good = node_page_copy(look.page, nodes_per_page, point % nodes_per_page,
+						  copy);
+	return end_look(reader, &look, HNSW_REGION_NODES) && good;
 }
 
 /* Copies an overflow item; returns its length, 0 when there is none. */
@@ -781,12 +953,32 @@ level0_links(HnswReader *reader, PointId point, const HnswNodeParts *parts,
 	return nlinks;
 }
 
+/* Copies the links of an upper slot; returns how many, -1 when it is damaged. */
+static int
+copy_slot(const HnswIndex *ix, Page page, PointId point, uint32 slot,
+		  int level, PointId *links)
+{
+	const char *found = HnswPageGetBody(page) +
+		slot % ix->upper_per_page * HnswUpperSlotSize(ix->meta.m);
+	HnswUpperSlot head;
+
+	memcpy(&head, found, offsetof(HnswUpperSlot, links));
+
+	/* without a lock, what is checked must be what is used */
+	pg_compiler_barrier();
+	if (head.point != point || head.level != level ||
+		head.nlinks > ix->meta.m)
+		return -1;
+	memcpy(links, found + offsetof(HnswUpperSlot, links),
+		   head.nlinks * sizeof(PointId));
+	return head.nlinks;
+}
+
 static int
 upper_links(HnswReader *reader, PointId point, uint32 slot, int level,
 			PointId *links)
 {
 	HnswIndex  *ix = reader->ix;
-	const HnswUpperSlot *found;
 	Buffer		buffer;
 	Page		page;
 	int			nlinks;
@@ -802,21 +994,78 @@ upper_links(HnswReader *reader, PointId point, uint32 slot, int level,
 	page = hnsw_reader_pin(reader, HNSW_REGION_UPPER,
 						   slot / ix->upper_per_page, &buffer);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	found = (const HnswUpperSlot *)
-		(HnswPageGetBody(page) +
-		 slot % ix->upper_per_page * HnswUpperSlotSize(ix->meta.m));
-	nlinks = found->nlinks;
-	good = found->point == point && found->level == level &&
-		nlinks <= ix->meta.m;
-	if (good)
-		memcpy(links, found->links, nlinks * sizeof(PointId));
+	nlinks = copy_slot(ix, page, point, slot, level, links);
 	UnlockReleaseBuffer(buffer);
 
+	good = nlinks >= 0;
 	for (int i = 0; good && i < nlinks; i++)
 		good = point_exists(reader, links[i]);
 	if (!good)
 		point_corrupted(reader, point, "Its upper slot is invalid.");
 	return nlinks;
+}
+
+/* All that is not plain and good is left to who reads under the lock. */
+static int
+look_at_upper_links(HnswReader *reader, PointId point, uint32 slot, int level,
+					PointId *links)
+{
+	HnswIndex  *ix = reader->ix;
+	UnpinnedLook look;
+	int			nlinks;
+
+	HNSW_TEST_POINT("read-upper-links");
+	slot += level - 1;
+	if (slot >= ix->meta.nslots ||
+		!begin_look(reader, &look, HNSW_REGION_UPPER,
+					slot / ix->upper_per_page))
+		return -1;
+	nlinks = copy_slot(ix, look.page, point, slot, level, links);
+	if (!end_look(reader, &look, HNSW_REGION_UPPER))
+		return -1;
+	for (int i = 0; i < nlinks; i++)
+	{
+		if (links[i] >= ix->meta.npoints)
+			return -1;
+	}
+	return nlinks;
+}
+
+static int
+look_at_level0_links(HnswReader *reader, PointId point,
+					 const HnswNodeParts *parts, PointId *links)
+{
+	int			nlinks;
+
+	if (ItemPointerIsValid(&parts->links_away))
+		return -1;
+	nlinks = link_codec_decode(reader->ix->meta.link_format, point,
+							   parts->links, parts->links_length, links);
+
+	/* links ascend: the last one is the largest */
+	return nlinks > 0 && links[nlinks - 1] >= reader->ix->meta.npoints ?
+		-1 : nlinks;
+}
+
+/* The links of a point without a lock; -1 when that does not work. */
+static int
+look_at_links(HnswReader *reader, PointId point, int level, PointId *links,
+			  bool *live)
+{
+	HnswNodeCopy copy;
+	HnswNodeParts parts;
+
+	CHECK_FOR_INTERRUPTS();
+	if (!look_at_node(reader, point, &copy) || !node_parse(&copy, &parts))
+		return -1;
+	*live = HnswNodeHasRows(&copy.node);
+	if (!HnswNodeIsPresent(&copy.node))
+		return 0;
+	if (level == 0)
+		return look_at_level0_links(reader, point, &parts, links);
+	if (level > HnswNodeLevel(&copy.node))
+		return 0;
+	return look_at_upper_links(reader, point, parts.upper_slot, level, links);
 }
 
 int
@@ -828,6 +1077,30 @@ hnsw_reader_links(HnswReader *reader, PointId point, const HnswNodeCopy *copy,
 	if (level > HnswNodeLevel(&copy->node))
 		return 0;
 	return upper_links(reader, point, parts->upper_slot, level, links);
+}
+
+int
+hnsw_reader_expand(HnswReader *reader, PointId point, int level,
+				   PointId *links, bool *live)
+{
+	HnswNodeCopy copy;
+	HnswNodeParts parts;
+
+	if (reader->searching)
+	{
+		int			nlinks = look_at_links(reader, point, level, links, live);
+
+		if (likely(nlinks >= 0))
+			return nlinks;
+	}
+
+	hnsw_reader_node(reader, point, &copy, &parts);
+	*live = HnswNodeHasRows(&copy.node);
+
+	/* given back since the link to it was read */
+	if (!HnswNodeIsPresent(&copy.node))
+		return 0;
+	return hnsw_reader_links(reader, point, &copy, &parts, level, links);
 }
 
 void

@@ -10,7 +10,10 @@
  *
  * Codes and refinement codes are read under a pin alone: see "Reading without
  * a lock" in src/README.  Nodes, upper slots and overflow items are copied
- * under the share lock.
+ * under the share lock.  A reader of who searches also looks at codes and links
+ * without a pin (unpinned.h).  Its owner says so by setting searching after
+ * init or use: it is right for those to whom a wrong distance or link is
+ * another way through the graph, and for nobody who relies on a single one.
  *
  * src/pages/reader.h
  *
@@ -26,6 +29,7 @@ typedef struct HnswReader
 {
 	Relation	index;
 	HnswIndex  *ix;
+	bool		searching;		/* may look without pins */
 	uint64		pins[HNSW_NUM_REGIONS + 1]; /* by HnswRegionId */
 } HnswReader;
 
@@ -83,6 +87,13 @@ extern int	hnsw_reader_links(HnswReader *reader, PointId point,
 							  const HnswNodeCopy *copy,
 							  const HnswNodeParts *parts, int level,
 							  PointId *links);
+
+/*
+ * The same by the point alone; *live is whether it stands for rows.  A point
+ * that was given back has no links.
+ */
+extern int	hnsw_reader_expand(HnswReader *reader, PointId point, int level,
+							   PointId *links, bool *live);
 
 /* Copies an overflow item into item (room for BLCKSZ); returns its length. */
 extern int	hnsw_reader_overflow(HnswReader *reader,
