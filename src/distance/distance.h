@@ -66,7 +66,10 @@ typedef struct DistanceKernels
 	void		(*f32_from_f16) (float *to, const Half *from, int n);
 	void		(*f16_from_f32) (Half *to, const float *from, int n);
 
-	/* decimal digits of n elements, n at most DECIMALS_MAX */
+	/*
+	 * Decimal digits of n elements, n at most DECIMALS_MAX.  NULL where many at
+	 * a time are no faster than one by one.
+	 */
 	void		(*decimals_f32) (Decimals *to, const float *values, int n);
 
 	/*

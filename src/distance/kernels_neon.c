@@ -161,12 +161,6 @@ align_sparse(SparseArray a, SparseArray b, float *partners, float *rest)
 	distance_kernels_portable.align_sparse(a, b, partners, rest);
 }
 
-static void
-decimals_f32(Decimals *to, const float *values, int n)
-{
-	distance_kernels_portable.decimals_f32(to, values, n);
-}
-
 /*
  * The transform of the four lanes of a register.  Each lane becomes its
  * partner plus or minus itself; a product with 1 or -1 is exact, so the
@@ -449,7 +443,6 @@ const DistanceKernels distance_kernels_neon = {
 	.cosine_f16 = cosine_f16,
 	.f32_from_f16 = f32_from_f16,
 	.f16_from_f32 = f16_from_f32,
-	.decimals_f32 = decimals_f32,
 	.align_sparse = align_sparse,
 	.hadamard_f32 = hadamard_f32,
 	.dot_u8_s8 = dot_u8_s8,
@@ -527,7 +520,6 @@ const DistanceKernels distance_kernels_neon_dot = {
 	.cosine_f16 = cosine_f16,
 	.f32_from_f16 = f32_from_f16,
 	.f16_from_f32 = f16_from_f32,
-	.decimals_f32 = decimals_f32,
 	.align_sparse = align_sparse,
 	.hadamard_f32 = hadamard_f32,
 	.dot_u8_s8 = dot_dot_u8_s8,

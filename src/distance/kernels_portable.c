@@ -103,14 +103,6 @@ align_sparse(SparseArray a, SparseArray b, float *partners, float *rest)
 	align_merging(a, 0, b, 0, partners, rest);
 }
 
-/* Plain C is no faster with many at a time. */
-static void
-decimals_f32(Decimals *to, const float *values, int n)
-{
-	for (int i = 0; i < n; i++)
-		to->left[i] = 1;
-}
-
 /*
  * Replaces the first count elements of low and high, which do not overlap,
  * by their sums and differences.
@@ -254,7 +246,6 @@ const DistanceKernels distance_kernels_portable = {
 	.cosine_f16 = cosine_f16,
 	.f32_from_f16 = f32_from_f16,
 	.f16_from_f32 = f16_from_f32,
-	.decimals_f32 = decimals_f32,
 	.align_sparse = align_sparse,
 	.hadamard_f32 = hadamard_f32,
 	.dot_u8_s8 = dot_u8_s8,

@@ -71,15 +71,23 @@ static const Scale scales[] = {
 	{UINT64CONST(1000000000000), 1, 3}
 };
 
-/* Three digits of each number below 1000, and a byte to copy four */
-#define DIGITS_1(a, b)	{a, b, '0'}, {a, b, '1'}, {a, b, '2'}, {a, b, '3'}, \
-	{a, b, '4'}, {a, b, '5'}, {a, b, '6'}, {a, b, '7'}, {a, b, '8'}, \
-	{a, b, '9'}
-#define DIGITS_2(a)		DIGITS_1(a, '0'), DIGITS_1(a, '1'), \
-	DIGITS_1(a, '2'), DIGITS_1(a, '3'), DIGITS_1(a, '4'), DIGITS_1(a, '5'), \
-	DIGITS_1(a, '6'), DIGITS_1(a, '7'), DIGITS_1(a, '8'), DIGITS_1(a, '9')
+/*
+ * Three digits of each number below 1000, and how many of them are zeros in
+ * front of it
+ */
+#define DIGITS_0(a, b, c) \
+	{a, b, c, a != '0' ? 0 : b != '0' ? 1 : 2}
+#define DIGITS_1(a, b) \
+	DIGITS_0(a, b, '0'), DIGITS_0(a, b, '1'), DIGITS_0(a, b, '2'), \
+	DIGITS_0(a, b, '3'), DIGITS_0(a, b, '4'), DIGITS_0(a, b, '5'), \
+	DIGITS_0(a, b, '6'), DIGITS_0(a, b, '7'), DIGITS_0(a, b, '8'), \
+	DIGITS_0(a, b, '9')
+#define DIGITS_2(a) \
+	DIGITS_1(a, '0'), DIGITS_1(a, '1'), DIGITS_1(a, '2'), DIGITS_1(a, '3'), \
+	DIGITS_1(a, '4'), DIGITS_1(a, '5'), DIGITS_1(a, '6'), DIGITS_1(a, '7'), \
+	DIGITS_1(a, '8'), DIGITS_1(a, '9')
 
-static const char digits[1000][4] = {
+static const char small_numbers[1000][4] = {
 	DIGITS_2('0'), DIGITS_2('1'), DIGITS_2('2'), DIGITS_2('3'),
 	DIGITS_2('4'), DIGITS_2('5'), DIGITS_2('6'), DIGITS_2('7'),
 	DIGITS_2('8'), DIGITS_2('9')
@@ -91,27 +99,53 @@ put_nine(char *pt, uint32 number)
 {
 	uint32		upper = number / 1000;
 
-	memcpy(pt, digits[upper / 1000], 4);
-	memcpy(pt + 3, digits[upper % 1000], 4);
-	memcpy(pt + 6, digits[number % 1000], 4);
+	memcpy(pt, small_numbers[upper / 1000], 4);
+	memcpy(pt + 3, small_numbers[upper % 1000], 4);
+	memcpy(pt + 6, small_numbers[number % 1000], 4);
 }
 
-/* Writes an integer below 1000000, and returns its end. */
+/*
+ * Writes a number below 1000 without zeros in front, and returns its end;
+ * touches four bytes.
+ */
+static inline char *
+put_three(char *pt, uint32 number)
+{
+	const char *three = small_numbers[number];
+
+	memcpy(pt, three + three[3], 4);
+	return pt + 3 - three[3];
+}
+
+/*
+ * Writes any integer, and returns its end; touches one byte more, and four at
+ * least.
+ */
 static inline char *
 put_integer(char *pt, uint32 number)
 {
-	char		nine[14];
-	int			zeros;
+	uint32		thousands = number / 1000;
+	uint32		millions = thousands / 1000;
 
-	*pt = '0' + number;
-	if (likely(number < 10))
-		return pt + 1;
-	zeros = (number < 100) + (number < 1000) + (number < 10000) +
-		(number < 100000);
-
-	put_nine(nine, number);
-	memcpy(pt, nine + 3 + zeros, 6);
-	return pt + 6 - zeros;
+	if (number < 1000)
+		return put_three(pt, number);
+	if (likely(thousands < 1000))
+		pt = put_three(pt, thousands);
+	else
+	{
+		if (millions < 1000)
+			pt = put_three(pt, millions);
+		else
+		{
+			pt = put_three(pt, millions / 1000);
+			memcpy(pt, small_numbers[millions % 1000], 4);
+			pt += 3;
+		}
+		memcpy(pt, small_numbers[thousands % 1000], 4);
+		pt += 3;
+	}
+	memcpy(pt, small_numbers[number % 1000], 4);
+	return pt + 3;
 }
 
 static int
@@ -132,8 +166,20 @@ trailing_zeros(uint32 number)
 	return zeros + (number % 10 == 0);
 }
 
-char *
-format_float(float value, char *str)
+/* Zero, a sparse vector's element, and what is left to core */
+static pg_noinline char *
+format_rare(float value, char *str)
+{
+	if (value == 0)
+	{
+		*str = '-';
+		return put_three(str + (signbit(value) != 0), 0);
+	}
+	return str + float_to_shortest_decimal_bufn(value, str);
+}
+
+static pg_attribute_always_inline char *
+put_float(float value, char *str)
 {
 	uint32		bits;
 	uint32		mantissa;
@@ -142,7 +188,7 @@ format_float(float value, char *str)
 	const Scale *scale;
 	uint64		scaled;
 	uint64		half;
-	uint32		low;
+	uint32		below;
 	uint32		high;
 	uint32		number;
 	uint32		tens;
@@ -152,36 +198,31 @@ format_float(float value, char *str)
 	char	   *end;
 
 	memcpy(&bits, &value, sizeof(bits));
-	*str = '-';
 	if (unlikely((bits & ~SIGN_BIT) - FIRST_FIXED >=
 				 END_OF_FIXED - FIRST_FIXED))
-	{
-		/* a sparse vector's elements */
-		if (value == 0)
-			return put_integer(str + (bits >> 31), 0);
-		return str + float_to_shortest_decimal_bufn(value, str);
-	}
+		return format_rare(value, str);
 
+	*str = '-';
 	integer = (uint32) fabsf(value);
 	if (integer == fabsf(value))
 		return put_integer(str + (bits >> 31), integer);
 	if (unlikely((bits & MANTISSA_MASK) == 0))
-		return str + float_to_shortest_decimal_bufn(value, str);
+		return format_rare(value, str);
 
 	mantissa = (bits & MANTISSA_MASK) | (1U << MANTISSA_BITS);
 	r = 127 + MANTISSA_BITS - ((bits & ~SIGN_BIT) >> MANTISSA_BITS);
 	t = (r * 1233 >> 12) + 1;	/* r * log10(2), rounded up */
 	scale = &scales[t];
 
-	/* the integers in the interval are low..high */
+	/* the integers in the interval are those above below, up to high */
 	scaled = mantissa * scale->power;
 	half = scale->power / 2;
 	high = (scaled + half - 1) >> r;
-	low = ((scaled - half) >> r) + 1;
+	below = (scaled - half) >> r;
 
 	/* a multiple of ten, or the nearest one, the even one of two */
 	tens = high / 10;
-	is_short = tens * 10 >= low;
+	is_short = tens * 10 > below;
 	number = (scaled + (UINT64CONST(1) << (r - 1)) - 1 +
 			  ((scaled >> r) & 1)) >> r;
 	number += (tens * 10 - number) & -(uint32) is_short;
@@ -189,13 +230,21 @@ format_float(float value, char *str)
 	/* the integer part is exact, as no interval goes over an integer */
 	fraction = (number - integer * (uint32) scale->power) * scale->rest;
 
-	str = put_integer(str + (bits >> 31), integer);
+	str += bits >> 31;
+	*str = '0' + integer;
+	str = likely(integer < 10) ? str + 1 : put_integer(str, integer);
 	memcpy(str, ".000", 4);
 	put_nine(str + 1 + scale->zeros, fraction);
 	end = str + 1 + t - is_short;
 	if (unlikely((tens % 10 == 0) & is_short))
 		end -= trailing_zeros(tens);
 	return end;
+}
+
+char *
+format_float(float value, char *str)
+{
+	return put_float(value, str);
 }
 
 /* Writes four characters, the first of which has the lowest value. */
@@ -215,7 +264,6 @@ put_four(char *pt, uint32 characters)
 static inline char *
 put_decimal(char *str, bool negative, const Decimals *decimals, int i)
 {
-	const uint64 zeros = UINT64CONST(0x3030303030303030);
 	uint64		others;
 	char	   *nine;
 
@@ -230,7 +278,7 @@ put_decimal(char *str, bool negative, const Decimals *decimals, int i)
 
 	/* without zeros at the end */
 	others = (uint64) decimals->lower[i] << 32 | decimals->upper[i];
-	others ^= zeros;
+	others ^= UINT64CONST(0x3030303030303030);
 	if (likely(others != 0))
 		return nine + 2 + pg_leftmost_one_pos64(others) / 8;
 	if (decimals->first[i] != 0)
@@ -240,20 +288,33 @@ put_decimal(char *str, bool negative, const Decimals *decimals, int i)
 
 /*
  * format_chunk
- *		Writes up to DECIMALS_MAX numbers, each with a comma behind it.
+ *		Writes up to DECIMALS_MAX numbers, each with a comma behind it, and
+ *		with its index, counted from 1, in front, if there are any.
  */
-static inline char *
-format_chunk(const float *values, int n, char *str)
+static pg_attribute_always_inline char *
+format_chunk(const int32 *indices, const float *values, int n, char *str)
 {
 	Decimals	decimals;
 
-	distance_kernels->decimals_f32(&decimals, values, n);
+	/* kernels know no integers, and one is seldom alone */
+	bool		by_kernel = distance_kernels->decimals_f32 != NULL &&
+		values[0] != truncf(values[0]);
+
+	if (by_kernel)
+		distance_kernels->decimals_f32(&decimals, values, n);
 	for (int i = 0; i < n; i++)
 	{
-		if (unlikely(decimals.left[i] != 0))
-			str = format_float(values[i], str);
-		else
+		if (indices != NULL)
+		{
+			str = put_integer(str, (uint32) indices[i] + 1);
+			*str++ = ':';
+		}
+		if (!by_kernel)
+			str = put_float(values[i], str);
+		else if (likely(decimals.left[i] == 0))
 			str = put_decimal(str, signbit(values[i]) != 0, &decimals, i);
+		else
+			str = format_float(values[i], str);
 		*str++ = ',';
 	}
 	return str;
@@ -263,20 +324,21 @@ char *
 format_floats(const float *values, int n, char *str)
 {
 	for (int i = 0; i < n; i += DECIMALS_MAX)
-	{
-		int			size = Min(n - i, DECIMALS_MAX);
-
-		/* kernels know no integers, and one is seldom alone */
-		if (values[i] != truncf(values[i]))
-		{
-			str = format_chunk(values + i, size, str);
-			continue;
-		}
-		for (int k = i; k < i + size; k++)
-		{
-			str = format_float(values[k], str);
-			*str++ = ',';
-		}
-	}
+		str = format_chunk(NULL, values + i, Min(n - i, DECIMALS_MAX), str);
 	return str - 1;
+}
+
+char *
+format_pairs(const int32 *indices, const float *values, int n, char *str)
+{
+	for (int i = 0; i < n; i += DECIMALS_MAX)
+		str = format_chunk(indices + i, values + i, Min(n - i, DECIMALS_MAX),
+						   str);
+	return str - 1;
+}
+
+char *
+format_integer(int32 number, char *str)
+{
+	return put_integer(str, (uint32) number);
 }

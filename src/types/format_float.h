@@ -26,4 +26,18 @@ extern char *format_float(float value, char *str);
  */
 extern char *format_floats(const float *values, int n, char *str);
 
+/*
+ * The same with "index:" before each, where indices are stored from 0 and
+ * written from 1 on; of that there must be room for FORMAT_INDEX_LEN bytes more
+ * for each.
+ */
+extern char *format_pairs(const int32 *indices, const float *values, int n,
+						  char *str);
+
+/* An int32 that is not negative, and a colon */
+#define FORMAT_INDEX_LEN	11
+
+/* Writes one, and returns its end; FORMAT_FLOAT_ROOM is enough for it. */
+extern char *format_integer(int32 number, char *str);
+
 #endif							/* HNSW_FORMAT_FLOAT_H */

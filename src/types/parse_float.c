@@ -61,6 +61,14 @@ static const double powers_of_ten[MAX_POWER - MIN_POWER + 1] = {
 	1e35, 1e36, 1e37, 1e38
 };
 
+/*
+ * The longest of the numbers that are read in one go, with a space in front and
+ * a comma behind, and what is read of a pair, where an index of eight digits
+ * and a colon come before.
+ */
+#define SHORT_NUMBER	24
+#define SHORT_PAIR		(1 + 8 + 1 + SHORT_NUMBER)
+
 static inline bool
 is_digit(char c)
 {
@@ -337,81 +345,158 @@ parse_float(const char **str, const char *limit, float *value)
 }
 
 /*
- * parse_short_integer
- *		Reads an integer of up to four digits and a comma at *str.
+ * pick_word
+ *		One of two words, without a branch or an address that waits for the
+ *		choice.
  */
-static inline bool
-parse_short_integer(const char **str, float *value)
+static inline uint64
+pick_word(bool second, uint64 a, uint64 b)
 {
-	uint64		chunk = load_bytes(*str) ^ BYTES('0');
+	return a ^ ((a ^ b) & -(uint64) second);
+}
+
+/*
+ * parse_short_integer
+ *		Reads an integer of up to four digits at pt, which word begins with,
+ *		and a comma; returns where they end, or NULL if it is something else.
+ */
+static inline const char *
+parse_short_integer(const char *pt, uint64 word, float *value)
+{
+	uint64		chunk = word ^ BYTES('0');
 	int			n = leading_digits(chunk);
 
-	if (n < 1 || n > 4 || (*str)[n] != ',')
-		return false;
+	if (n < 1 || n > 4 || pt[n] != ',')
+		return NULL;
 
 	*value = (float) value_of_digits(chunk, n);
-	*str += n + 1;
-	return true;
+	return pt + n + 1;
 }
 
 /*
  * parse_short_fraction
- *		Reads a digit, a point, up to 15 digits and a comma at *str.
+ *		The same for up to 15 digits behind the point at pt[-1]; first and second
+ *		are the words there, digit is what is before the point.
  */
-static inline bool
-parse_short_fraction(const char **str, float *value)
+static inline const char *
+parse_short_fraction(const char *pt, uint64 digit, uint64 first,
+					 uint64 second, float *value)
 {
+	int			n_first;
+	int			n_second;
+	int64		digits;
+
 	/* bytes behind the first that is no digit do not count */
-	const char *fraction = *str + 2;
-	uint64		first = load_bytes(fraction) ^ BYTES('0');
-	uint64		second = load_bytes(fraction + 8) ^ BYTES('0');
-	int			n_first = leading_digits(first);
-	int			n_second = n_first == 8 ? leading_digits(second) : 0;
-	uint64		digits = **str - '0';
+	first ^= BYTES('0');
+	second ^= BYTES('0');
+	n_first = leading_digits(first);
+	n_second = leading_digits(second) & -(n_first == 8);
+	pt += n_first + n_second;
+	if (n_second == 8 || *pt != ',')
+		return NULL;
 
-	if (n_second == 8 || fraction[n_first + n_second] != ',')
-		return false;
-
-	digits = digits * small_powers[n_first] + value_of_digits(first, n_first);
+	digits = digit * small_powers[n_first] + value_of_digits(first, n_first);
 	digits = digits * small_powers[n_second] +
 		value_of_digits(second, n_second);
-	*str = fraction + n_first + n_second + 1;
-	return round_safely((double) digits *
-						powers_of_ten[-MIN_POWER - n_first - n_second],
-						value);
+	if (!round_safely((double) digits *
+					  powers_of_ten[-MIN_POWER - n_first - n_second], value))
+		return NULL;
+	return pt + 1;
 }
 
 /*
  * parse_short
- *		Reads a number that parse_float_run() is for, and its comma, at *str,
- *		where there are 24 bytes or more; false if it is something else.
+ *		Reads a number that parse_float_run() is for, and its comma, at pt,
+ *		where there are SHORT_NUMBER bytes or more.  Returns where they end, or
+ *		NULL if it is something else.
+ *
+ * Where a number begins is known when the one before has been read to its end,
+ * so the way from there to its own end is kept short: what follows a minus or
+ * none is loaded for both before it is known which it is.
  */
-static inline bool
-parse_short(const char **str, float *value)
+static inline const char *
+parse_short(const char *pt, float *value)
 {
-	const char *pt = *str;
+	float		magnitude = 0;
 	bool		negative;
+	uint64		word;
 
-	pt += *pt == ' ';
+	if (unlikely(*pt == ' '))
+		pt++;
 	negative = *pt == '-';
-	pt += negative;
-	if (!is_digit(pt[0]))
-		return false;
-	if (pt[1] == '.' ? !parse_short_fraction(&pt, value) :
-		!parse_short_integer(&pt, value))
-		return false;
+	word = pick_word(negative, load_bytes(pt), load_bytes(pt + 1));
+	if (!is_digit((char) word))
+		return NULL;
+	if ((char) (word >> 8) == '.')
+		pt = parse_short_fraction(pt + negative + 2, (word & 0xff) - '0',
+								  pick_word(negative, load_bytes(pt + 2),
+											load_bytes(pt + 3)),
+								  pick_word(negative, load_bytes(pt + 10),
+											load_bytes(pt + 11)), &magnitude);
+	else
+		pt = parse_short_integer(pt + negative, word, &magnitude);
 
-	*value = apply_sign(*value, negative);
-	*str = pt;
-	return true;
+	*value = apply_sign(magnitude, negative);
+	return pt;
 }
 
 int
 parse_float_run(const char **str, const char *limit, float *values, int max)
 {
+	const char *pt = *str;
 	int			n = 0;
 
-	while (n < max && limit - *str >= 24 && parse_short(str, &values[n]))
+	while (n < max && limit - pt >= SHORT_NUMBER)
+	{
+		const char *end = parse_short(pt, &values[n]);
+
+		if (end == NULL)
+			break;
+		pt = end;
 		n++;
+	}
+	*str = pt;
+	return n;
+}
+
+/*
+ * parse_short_pair
+ *		The same for a pair that parse_pair_run() is for, where there are
+ *		SHORT_PAIR bytes or more.
+ */
+static inline const char *
+parse_short_pair(const char *pt, IndexedFloat *pair)
+{
+	uint64		chunk;
+	int			n;
+
+	if (unlikely(*pt == ' '))
+		pt++;
+	chunk = load_bytes(pt) ^ BYTES('0');
+	n = leading_digits(chunk);
+	if (n < 1 || pt[n] != ':')
+		return NULL;
+
+	pair->index = (int32) value_of_digits(chunk, n) - 1;
+	return parse_short(pt + n + 1, &pair->value);
+}
+
+int
+parse_pair_run(const char **str, const char *limit, IndexedFloat *pairs,
+			   int max)
+{
+	const char *pt = *str;
+	int			n = 0;
+
+	while (n < max && limit - pt >= SHORT_PAIR)
+	{
+		const char *end = parse_short_pair(pt, &pairs[n]);
+
+		if (end == NULL)
+			break;
+		pt = end;
+		n += pairs[n].value != 0;
+	}
+	*str = pt;
 	return n;
 }

@@ -36,4 +36,19 @@ extern ParseFloatResult parse_float(const char **str, const char *limit,
 extern int	parse_float_run(const char **str, const char *limit,
 							float *values, int max);
 
+/* An element of a sparse vector; the index is from 0, in text from 1 */
+typedef struct IndexedFloat
+{
+	int32		index;
+	float		value;
+} IndexedFloat;
+
+/*
+ * Reads "index:number" in the same manner: perhaps a space, then up to eight
+ * digits, a colon, and a number as above.  Pairs of the number zero are read and
+ * forgotten.  Returns how many there are of the others, at most max.
+ */
+extern int	parse_pair_run(const char **str, const char *limit,
+						   IndexedFloat *pairs, int max);
+
 #endif							/* HNSW_PARSE_FLOAT_H */

@@ -13,10 +13,10 @@
 #include "compat.h"
 #include "libpq/pqformat.h"
 #include "types/format_float.h"
+#include "types/parse_float.h"
 #include "types/sparsevec.h"
 #include "types/text.h"
 #include "types/wire.h"
-#include "utils/builtins.h"
 
 const VectorKind sparsevec_kind = {
 	.name = "sparsevec",
@@ -100,17 +100,11 @@ check_indices(SparseVector *vector, Node *escontext)
  * Text form: {index:value,...}/dimensions, where indices count from 1
  */
 
-typedef struct SparseElement
-{
-	int32		index;			/* from 0 */
-	float		value;
-} SparseElement;
-
 static int
 compare_indices(const void *a, const void *b)
 {
-	int32		index_a = ((const SparseElement *) a)->index;
-	int32		index_b = ((const SparseElement *) b)->index;
+	int32		index_a = ((const IndexedFloat *) a)->index;
+	int32		index_b = ((const IndexedFloat *) b)->index;
 
 	return (index_a > index_b) - (index_a < index_b);
 }
@@ -120,7 +114,7 @@ compare_indices(const void *a, const void *b)
  *		Reads "index:value".
  */
 static bool
-read_pair(TextCursor *cursor, SparseElement *element)
+read_pair(TextCursor *cursor, IndexedFloat *element)
 {
 	int32		index;
 
@@ -143,7 +137,7 @@ read_pair(TextCursor *cursor, SparseElement *element)
  *		soft error.
  */
 static int
-read_pairs(TextCursor *cursor, SparseElement *elements)
+read_pairs(TextCursor *cursor, IndexedFloat *elements)
 {
 	int			nnz = 0;
 
@@ -152,8 +146,11 @@ read_pairs(TextCursor *cursor, SparseElement *elements)
 
 	for (;;)
 	{
-		SparseElement element;
+		IndexedFloat element;
 
+		nnz += parse_pair_run(&cursor->pt, cursor->limit, &elements[nnz],
+							  SPARSEVEC_MAX_NNZ - nnz);
+		skip_space(cursor);
 		if (!read_pair(cursor, &element))
 			return -1;
 		if (element.value != 0)
@@ -199,7 +196,7 @@ read_dim(TextCursor *cursor, int32 *dim)
  *		The vector of elements in any order; NULL after a soft error.
  */
 static SparseVector *
-from_elements(SparseElement *elements, int nnz, int dim, Node *escontext)
+from_elements(IndexedFloat *elements, int nnz, int dim, Node *escontext)
 {
 	SparseVector *vector;
 	float	   *values;
@@ -208,7 +205,7 @@ from_elements(SparseElement *elements, int nnz, int dim, Node *escontext)
 	for (int i = 1; i < nnz; i++)
 		sorted &= elements[i - 1].index <= elements[i].index;
 	if (!sorted)
-		qsort(elements, nnz, sizeof(SparseElement), compare_indices);
+		qsort(elements, nnz, sizeof(IndexedFloat), compare_indices);
 
 	vector = sparsevec_create(dim, nnz);
 	values = sparsevec_values(vector);
@@ -231,7 +228,7 @@ sparsevec_in(PG_FUNCTION_ARGS)
 	TextCursor	cursor = {
 		&sparsevec_kind, str, str + strlen(str), str, escontext
 	};
-	SparseElement elements[SPARSEVEC_MAX_NNZ];
+	IndexedFloat elements[SPARSEVEC_MAX_NNZ];
 	SparseVector *result;
 	int			nnz;
 	int			dim;
@@ -253,32 +250,23 @@ sparsevec_in(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(result);
 }
 
-/* Digits of an int32 that is not negative, and the end of the string */
-#define INT32_LEN		10
-
 PG_FUNCTION_INFO_V1(sparsevec_out);
 Datum
 sparsevec_out(PG_FUNCTION_ARGS)
 {
 	SparseVector *vector = PG_GETARG_SPARSEVEC(0);
 	const float *values = sparsevec_values(vector);
-	int			element_len = INT32_LEN + FLOAT_SHORTEST_DECIMAL_LEN + 1;
-	char	   *str = palloc(element_len * vector->nnz + INT32_LEN +
+	int			element_len = FORMAT_INDEX_LEN + FLOAT_SHORTEST_DECIMAL_LEN;
+	char	   *str = palloc(element_len * vector->nnz + FORMAT_INDEX_LEN +
 							 FORMAT_FLOAT_ROOM);
 	char	   *pt = str;
 
 	*pt++ = '{';
-	for (int i = 0; i < vector->nnz; i++)
-	{
-		if (i > 0)
-			*pt++ = ',';
-		pt += pg_ltoa(vector->indices[i] + 1, pt);
-		*pt++ = ':';
-		pt = format_float(values[i], pt);
-	}
+	if (vector->nnz > 0)
+		pt = format_pairs(vector->indices, values, vector->nnz, pt);
 	*pt++ = '}';
 	*pt++ = '/';
-	pt += pg_ltoa(vector->dim, pt);
+	pt = format_integer(vector->dim, pt);
 	*pt = '\0';
 
 	PG_FREE_IF_COPY(vector, 0);

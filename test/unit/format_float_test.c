@@ -113,6 +113,43 @@ test_edges(void)
 	unit_ok(failures == 0, "powers and integers");
 }
 
+/* Integers of every length, without a byte written too far */
+static void
+test_integers(void)
+{
+	int			failures = 0;
+
+	for (int64 i = 0; i <= PG_INT32_MAX && failures < 20;
+		 i += 1 + i / (i < 2000000 ? 1000000 : 20000))
+	{
+		for (int64 k = Max(i - 2, 0); k <= Min(i + 2, PG_INT32_MAX); k++)
+		{
+			char		expected[20];
+			char		str[20];
+			int			len = snprintf(expected, sizeof(expected), "%d", (int) k);
+
+			memset(str, '#', sizeof(str));
+			if (format_integer((int32) k, str) - str != len ||
+				memcmp(str, expected, len) != 0 ||
+				str[Max(len + 1, 4)] != '#')
+				failures++;
+		}
+	}
+	for (int64 power = 1; power <= 1000000000; power *= 10)
+	{
+		char		expected[20];
+		char		str[20];
+
+		for (int64 k = power - 1; k <= power; k++)
+		{
+			*format_integer((int32) k, str) = '\0';
+			snprintf(expected, sizeof(expected), "%d", (int) k);
+			failures += strcmp(str, expected) != 0;
+		}
+	}
+	unit_ok(failures == 0, "integers");
+}
+
 /* Values of one kind each, and some of the others among them */
 static float
 random_value(int kind)
@@ -136,36 +173,57 @@ random_value(int kind)
 	}
 }
 
-/* Many at a time, by each set of kernels */
+/* What format_floats has to write, or format_pairs if there are indices */
+static char *
+expected_text(const int32 *indices, const float *values, int n, char *pt)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (indices != NULL)
+			pt += sprintf(pt, "%d:", indices[i] + 1);
+		pt += float_to_shortest_decimal_bufn(values[i], pt);
+		*pt++ = ',';
+	}
+	return pt - 1;
+}
+
+/* Many at a time, by each set of kernels; room is as large as it must be */
 static void
-test_many(const DistanceKernels *kernels)
+test_many(const DistanceKernels *kernels, bool pairs)
 {
 	float		values[300];
+	int32		indices[300];
 	int			failures = 0;
 
 	for (int round = 0; round < RANDOM_ROUNDS / 20; round++)
 	{
 		int			n = 1 + unit_random_below(lengthof(values));
-		size_t		room = n * FLOAT_SHORTEST_DECIMAL_LEN + FORMAT_FLOAT_ROOM;
-		char	   *str = malloc(room);
-		char	   *expected = malloc(room);
-		char	   *pt = expected;
+		size_t		len = FLOAT_SHORTEST_DECIMAL_LEN +
+			(pairs ? FORMAT_INDEX_LEN : 0);
+		char	   *str = malloc(n * len + FORMAT_FLOAT_ROOM);
+		char	   *expected = malloc(n * len + FORMAT_FLOAT_ROOM);
 		char	   *end;
+		char	   *expected_end;
 
 		for (int i = 0; i < n; i++)
 		{
 			values[i] = random_value(round % 6);
-			pt += float_to_shortest_decimal_bufn(values[i], pt);
-			*pt++ = ',';
+			indices[i] = unit_random_below(1 << unit_random_below(31));
 		}
-		end = format_floats(values, n, str);
-		if (end - str != pt - expected - 1 ||
+		if (pairs)
+			indices[n - 1] = PG_INT32_MAX - 1;
+		expected_end = expected_text(pairs ? indices : NULL, values, n,
+									 expected);
+		end = pairs ? format_pairs(indices, values, n, str) :
+			format_floats(values, n, str);
+		if (end - str != expected_end - expected ||
 			memcmp(str, expected, end - str) != 0)
 			failures++;
 		free(str);
 		free(expected);
 	}
-	unit_ok(failures == 0, "%s: many at a time", kernels->name);
+	unit_ok(failures == 0, "%s: many %s at a time", kernels->name,
+			pairs ? "pairs" : "numbers");
 }
 
 /* All that a kernel does, or a part of it */
@@ -188,7 +246,9 @@ test_kernel(const DistanceKernels *kernels, uint32 step)
 
 		for (int i = 0; i < DECIMALS_MAX; i++)
 			values[i] = float_from_bits(bits + i * step);
-		kernels->decimals_f32(&decimals, values, DECIMALS_MAX);
+		memset(&decimals, 1, sizeof(decimals));
+		if (kernels->decimals_f32 != NULL)
+			kernels->decimals_f32(&decimals, values, DECIMALS_MAX);
 		str_end = format_floats(values, DECIMALS_MAX, str);
 		for (int i = 0; i < DECIMALS_MAX; i++)
 		{
@@ -220,10 +280,12 @@ main(int argc, char **argv)
 	test_floats(all ? 1 : STRIDE);
 	test_decimals();
 	test_edges();
+	test_integers();
 	for (int i = 0; i < count; i++)
 	{
 		distance_use_kernels(sets[i]->name);
-		test_many(sets[i]);
+		test_many(sets[i], false);
+		test_many(sets[i], true);
 		test_kernel(sets[i], all ? 1 : 61);
 	}
 	return unit_finish();

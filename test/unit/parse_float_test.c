@@ -322,6 +322,120 @@ test_run_ends(void)
 	unit_ok(failures == 0, "where runs end");
 }
 
+/* An index as it may be printed, or wrongly */
+static int
+print_index(char *str, size_t size)
+{
+	const char *space = unit_random_below(8) == 0 ? " " : "";
+	long		index = unit_random_below(1 << (1 + unit_random_below(30)));
+
+	if (unit_random_below(30) == 0)
+		return snprintf(str, size, "%s%ld :", space, index);
+	return snprintf(str, size, "%s%s%ld:", space,
+					unit_random_below(30) == 0 ? "+" : "", index);
+}
+
+/* Runs of pairs, each as strtol and strtof read it, but those of zero */
+static void
+test_pair_runs(void)
+{
+	int			failures = 0;
+	int			in_runs = 0;
+
+	for (int i = 0; i < RANDOM_ROUNDS / 20; i++)
+	{
+		char		str[3000] = "";
+		int			length = 0;
+		IndexedFloat pairs[40];
+		const char *pt = str;
+		const char *expected = str;
+		int			max = unit_random_below(lengthof(pairs) + 1);
+		int			n;
+
+		for (int k = 0; k < 50; k++)
+		{
+			length += print_index(str + length, sizeof(str) - length);
+			length += print_element(str + length, sizeof(str) - length);
+			str[length++] = unit_random_below(40) == 0 ? ' ' : ',';
+		}
+		length = unit_random_below(length + 1);
+		str[length] = '\0';
+
+		n = parse_pair_run(&pt, str + length, pairs, max);
+		for (int k = 0; expected < pt;)
+		{
+			char	   *colon;
+			char	   *end;
+			long		index = strtol(expected, &colon, 10);
+			float		value = strtof(colon + 1, &end);
+
+			if (*colon != ':' || *end != ',' || end >= pt)
+				failures++;
+			if (value != 0 &&
+				(k >= n || pairs[k].index != index - 1 ||
+				 float_bits(pairs[k].value) != float_bits(value)))
+				failures++;
+			k += value != 0;
+			expected = end + 1;
+			if (expected == pt && k != n)
+				failures++;
+		}
+		if (n > max || pt != expected || pt > str + length)
+			failures++;
+		in_runs += n;
+	}
+	unit_ok(failures == 0, "runs of pairs");
+	unit_ok(in_runs > RANDOM_ROUNDS / 15, "%d pairs were read in runs",
+			in_runs);
+}
+
+/* What a run of pairs takes, and where it must stop */
+static void
+test_pair_run_ends(void)
+{
+	static const struct
+	{
+		const char *text;
+		int			n;
+		int			length;
+	}			cases[] = {
+		{"1:2,3:4,", 2, 8},
+		{" 1:2, 3: -4,", 2, 12},
+		{"99999999:1,100000000:1,", 1, 11},
+		{"0:1,00000002:1,", 2, 15},
+		{"1:0,2:-0.0,3:0.5,4:0,", 1, 21},
+		{"1:2,3 :4,", 1, 4},
+		{"1:2,-3:4,", 1, 4},
+		{"1:2,+3:4,", 1, 4},
+		{"1:2,:4,", 1, 4},
+		{"1:2,3,", 1, 4},
+		{"1:2,3:,", 1, 4},
+		{"1:2,3:  4,", 1, 4},
+		{"1:2,3:4e5,", 1, 4},
+		{"1:2,3:4}", 1, 4}
+	};
+	int			failures = 0;
+
+	for (int i = 0; i < (int) lengthof(cases); i++)
+	{
+		char		str[100];
+		IndexedFloat pairs[10];
+		const char *pt = str;
+		int			n;
+
+		snprintf(str, sizeof(str), "%s%s", cases[i].text,
+				 "}                                        ");
+		n = parse_pair_run(&pt, str + strlen(str), pairs, 10);
+		if (n != cases[i].n || pt - str != cases[i].length)
+		{
+			failures++;
+			printf("# \"%s\": %d pairs, %d bytes\n", cases[i].text, n,
+				   (int) (pt - str));
+		}
+	}
+	unit_ok(failures == 0, "where runs of pairs end");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -333,5 +447,7 @@ main(int argc, char **argv)
 	test_random_decimals();
 	test_runs();
 	test_run_ends();
+	test_pair_runs();
+	test_pair_run_ends();
 	return unit_finish();
 }
