@@ -19,6 +19,7 @@
 
 #include "access/xact.h"
 #include "pages/index.h"
+#include "pages/unpinned.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -109,6 +110,7 @@ init_open_indexes(void)
 							   HASH_ELEM | HASH_BLOBS);
 	CacheRegisterRelcacheCallback(mark_stale, (Datum) 0);
 	RegisterXactCallback(free_unused_indexes, NULL);
+	unpinned_init();
 }
 
 const char *
@@ -348,9 +350,12 @@ hnsw_meta_validate(const HnswMetaPageData *meta, const char *index_name)
 					  HnswUpperSlotsPerPage(meta->m), index_name);
 }
 
-/* Copies and validates the metapage of an index. */
-static void
-read_meta(Relation index, HnswMetaPageData *meta)
+/*
+ * Copies and validates the metapage of an index.  *lsn is one that the page has
+ * as long as nothing changes it.
+ */
+static Buffer
+read_meta(Relation index, HnswMetaPageData *meta, XLogRecPtr *lsn)
 {
 	Buffer		buffer = ReadBuffer(index, HNSW_META_BLOCK);
 	Page		page = BufferGetPage(buffer);
@@ -359,9 +364,11 @@ read_meta(Relation index, HnswMetaPageData *meta)
 	hnsw_page_verify(page, HNSW_REGION_META, 0, HNSW_META_BLOCK,
 					 RelationGetRelationName(index));
 	memcpy(meta, HnswPageGetMeta(page), sizeof(HnswMetaPageData));
+	*lsn = RelationNeedsWAL(index) ? PageGetLSN(page) : InvalidXLogRecPtr;
 	UnlockReleaseBuffer(buffer);
 
 	hnsw_meta_validate(meta, RelationGetRelationName(index));
+	return buffer;
 }
 
 /* Reads the centroid from the parameter region, NULL when there is none. */
@@ -459,14 +466,16 @@ make_index(Relation index)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	HnswIndex  *ix = palloc0(sizeof(HnswIndex));
 	float	   *centroid;
+	Buffer		buffer;
 
 	ix->relid = RelationGetRelid(index);
 	ix->locator = index->rd_locator;
 	ix->context = context;
-	read_meta(index, &ix->meta);
+	buffer = read_meta(index, &ix->meta, &ix->meta_lsn);
 	ix->overflow_hint = Max(hnsw_directory(&ix->meta,
 										   HNSW_REGION_OVERFLOW)->npages, 1) - 1;
 	size_block_map(ix, index, &ix->meta);
+	ix->recent[HNSW_META_BLOCK] = buffer;
 	centroid = read_centroid(index, &ix->meta);
 	ix->quantizer = hnsw_meta_quantizer(&ix->meta, centroid);
 	if (centroid != NULL)
@@ -482,17 +491,44 @@ make_index(Relation index)
 	return ix;
 }
 
+/*
+ * Is the metapage what it was?  What is changed without WAL keeps its LSN, but
+ * then there is none that we know.
+ */
+static bool
+meta_is_same(const HnswIndex *ix, Relation index)
+{
+	UnpinnedLook look;
+
+	if (XLogRecPtrIsInvalid(ix->meta_lsn) || !RelationNeedsWAL(index) ||
+		!unpinned_begin_changing(&look, &ix->locator, HNSW_META_BLOCK,
+								 ix->recent[HNSW_META_BLOCK]) ||
+		look.lsn != ix->meta_lsn ||
+		!unpinned_end_changing(&look))
+		return false;
+	unpinned_count(index);
+	return true;
+}
+
 void
 hnsw_index_refresh(HnswIndex *ix, Relation index)
 {
 	HnswMetaPageData meta;
+	XLogRecPtr	lsn;
+	Buffer		buffer;
+
+	if (meta_is_same(ix, index))
+		return;
 
 	/* a cursor may go on with what it has after an error in here is caught */
-	read_meta(index, &meta);
+	buffer = read_meta(index, &meta, &lsn);
 	size_block_map(ix, index, &meta);
+	ix->recent[HNSW_META_BLOCK] = buffer;
+	ix->meta_lsn = InvalidXLogRecPtr;
 	ix->meta = meta;
 	ix->quantizer->lift_sq = meta.lift_sq;
 	set_layouts(ix, RelationGetRelationName(index));
+	ix->meta_lsn = lsn;
 }
 
 HnswIndex *

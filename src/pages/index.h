@@ -48,6 +48,7 @@ typedef struct HnswIndex
 	MemoryContext context;
 
 	HnswMetaPageData meta;		/* as of the last hnsw_index_open */
+	XLogRecPtr	meta_lsn;		/* of its page then; 0 when that says nothing */
 	Quantizer  *quantizer;
 	HnswRecordLayout codes;
 	HnswRecordLayout refine;

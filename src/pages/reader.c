@@ -43,7 +43,6 @@ hnsw_reader_use(HnswReader *reader, Relation index, HnswIndex *ix)
 	memset(reader, 0, sizeof(HnswReader));
 	reader->index = index;
 	reader->ix = ix;
-	unpinned_init();
 }
 
 void
@@ -83,16 +82,6 @@ read_and_remember(HnswReader *reader, HnswRegionId region, uint32 page_no,
 	return buffer;
 }
 
-/* What the server counts when it finds a page in its buffers */
-static inline void
-count_hit(HnswReader *reader)
-{
-	pgstat_count_buffer_read(reader->index);
-	pgstat_count_buffer_hit(reader->index);
-	if (VacuumCostActive)
-		VacuumCostBalance += VacuumCostPageHit;
-}
-
 /*
  * Pins a block that is page page_no of the region.  The page was verified
  * when it was first remembered; since then it can only have left the buffer,
@@ -111,7 +100,10 @@ pin_block(HnswReader *reader, HnswRegionId region, uint32 page_no,
 	if (buffer != 0 && !unpinned_is_cold(buffer) &&
 		ReadRecentBuffer(ix->locator, MAIN_FORKNUM, block, buffer))
 	{
-		count_hit(reader);
+		pgstat_count_buffer_read(reader->index);
+		pgstat_count_buffer_hit(reader->index);
+		if (VacuumCostActive)
+			VacuumCostBalance += VacuumCostPageHit;
 		if (unpinned_is_changing(buffer))
 		{
 			LockBuffer(buffer, BUFFER_LOCK_SHARE);
@@ -158,13 +150,11 @@ hnsw_reader_pin(HnswReader *reader, HnswRegionId region, uint32 page_no,
 	return BufferGetPage(*buffer);
 }
 
-/* The same as for a pinned page, done by ReadRecentBuffer in part */
 static inline void
 count_unpinned(HnswReader *reader, HnswRegionId region)
 {
 	reader->pins[region]++;
-	pgBufferUsage.shared_blks_hit++;
-	count_hit(reader);
+	unpinned_count(reader->index);
 }
 
 /*

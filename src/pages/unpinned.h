@@ -21,6 +21,8 @@
 #define HNSW_UNPINNED_H
 
 #include "compat.h"
+#include "miscadmin.h"
+#include "pgstat.h"
 #include "storage/buf_internals.h"
 #include "storage/bufmgr.h"
 #include "storage/bufpage.h"
@@ -161,6 +163,17 @@ unpinned_end_changing(const UnpinnedLook *look)
 		return false;
 	pg_read_barrier();
 	return PageGetLSN(look->page) == look->lsn && unpinned_end(look);
+}
+
+/* What the server counts when it pins a page that is in its buffers */
+static inline void
+unpinned_count(Relation relation)
+{
+	pgBufferUsage.shared_blks_hit++;
+	pgstat_count_buffer_read(relation);
+	pgstat_count_buffer_hit(relation);
+	if (VacuumCostActive)
+		VacuumCostBalance += VacuumCostPageHit;
 }
 
 #endif							/* HNSW_UNPINNED_H */
