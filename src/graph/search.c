@@ -174,19 +174,33 @@ refill(GraphSearch *search)
 }
 
 /*
+ * The links that will be followed next, as far as is known yet, can be fetched
+ * while something else is done.
+ */
+static inline void
+prefetch_next(GraphSearch *search)
+{
+	GraphStore *store = search->store;
+	int			next = pool_next(&search->pool);
+
+	if (next >= 0 && store->prefetch_links != NULL)
+		store->prefetch_links(store, search->pool.entries[next].point,
+							  search->level);
+}
+
+/*
  * Follows the links of the pool entry at a position.  Returns how many points
  * were met.
  */
 static inline int
 expand(GraphSearch *search, int position)
 {
-	GraphStore *store = search->store;
 	PointId		point = search->pool.entries[position].point;
 	bool		live;
-	int			next;
 	int			n;
 
 	search->pool.entries[position].expanded = true;
+	prefetch_next(search);
 	n = collect_step(search, point, search->level, &live);
 	if (!live)
 	{
@@ -194,12 +208,7 @@ expand(GraphSearch *search, int position)
 		refill(search);
 	}
 
-	/* the store can fetch these links while it scores */
-	next = pool_next(&search->pool);
-	if (next >= 0 && store->prefetch_links != NULL)
-		store->prefetch_links(store, search->pool.entries[next].point,
-							  search->level);
-
+	prefetch_next(search);
 	score_step(search, n);
 	for (int i = 0; i < n; i++)
 	{

@@ -712,23 +712,42 @@ hnsw_reader_score_refined(HnswReader *reader, const QuantizedQuery *query,
 	}
 }
 
+/* The buffer is not pinned: what is read of it is good for a hint alone. */
+static void
+prefetch_var(Buffer buffer, int offset)
+{
+	HnswNode	node;
+	int			length;
+
+	memcpy(&node, (char *) BufferGetBlock(buffer) + offset, sizeof(node));
+	length = Min(HnswNodeVarLength(&node), MAX_PREFETCH);
+	if (length > 0 && node.var_offset + length <= BLCKSZ)
+		prefetch_in_buffer(buffer, node.var_offset, length);
+}
+
 void
 hnsw_reader_prefetch_node(HnswReader *reader, PointId point)
 {
 	const HnswMetaPageData *meta = &reader->ix->meta;
 	uint32		page_no = point / meta->nodes_per_page;
 	uint32		index = point - page_no * meta->nodes_per_page;
+	int			offset = HNSW_BODY_OFFSET + index * sizeof(HnswNode);
 	Buffer		buffer;
 
 	if (point >= meta->npoints)
 		return;
 	buffer = reader->ix->recent[locate_page(reader, HNSW_REGION_NODES,
 											page_no)];
-	if (buffer == 0)
+	if (!unpinned_is_shared(buffer))
 		return;
+	if (point == reader->prefetched)
+	{
+		prefetch_var(buffer, offset);
+		return;
+	}
+	reader->prefetched = point;
 	unpinned_prefetch_descriptor(buffer);
-	prefetch_in_buffer(buffer, HNSW_BODY_OFFSET + index * sizeof(HnswNode),
-					   sizeof(HnswNode));
+	prefetch_in_buffer(buffer, offset, sizeof(HnswNode));
 }
 
 /*

@@ -30,6 +30,7 @@ typedef struct HnswReader
 	Relation	index;
 	HnswIndex  *ix;
 	bool		searching;		/* may look without pins */
+	PointId		prefetched;		/* node asked for last */
 	uint64		pins[HNSW_NUM_REGIONS + 1]; /* by HnswRegionId */
 } HnswReader;
 
@@ -138,7 +139,10 @@ extern int	hnsw_reader_tids(HnswReader *reader, PointId point,
 /* Hint: hnsw_reader_code will be called for point. */
 extern void hnsw_reader_prefetch_code(HnswReader *reader, PointId point);
 
-/* Hint: hnsw_reader_node will be called for point. */
+/*
+ * Hint: a node will be read.  The same hint again, right after, fetches what
+ * the node says where it is.
+ */
 extern void hnsw_reader_prefetch_node(HnswReader *reader, PointId point);
 
 #endif							/* HNSW_READER_H */
