@@ -7,7 +7,7 @@
 # be above maintenance_work_mem.
 
 ARG PG_MAJOR=17
-ARG DEBIAN_CODENAME=bookworm
+ARG DEBIAN_CODENAME=trixie
 
 FROM postgres:$PG_MAJOR-$DEBIAN_CODENAME AS build
 ARG PG_MAJOR
