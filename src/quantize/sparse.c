@@ -17,9 +17,9 @@
  *
  * Keys are sums over the elements of the code with what the query has at the
  * same index, in double, as a small distance between long vectors is what is
- * left of large terms.  A query of few enough dimensions is laid out as an
- * array, else it is merged.  Codes come from disk as they are: no sum reads
- * outside of a code that is whole by its header, whatever the indices say.
+ * left of large terms.  The elements of a query are found in a hash table.  Codes
+ * come from disk as they are: no sum reads outside of a code that is whole by
+ * its header, whatever the indices say.
  *
  * src/quantize/sparse.c
  *
@@ -28,6 +28,7 @@
 #include "portable.h"
 
 #include "quantize/codes.h"
+#include "quantize/sparse_slots.h"
 
 /* Numbers packed with one width, and the largest width */
 #define BLOCK			32
@@ -36,9 +37,6 @@
 #define MAX_BLOCK_SIZE	(1 + (BLOCK * MAX_WIDTH + 7) / 8)
 #define MAX_BLOCKS \
 	((HNSW_MAX_SPARSE_ELEMENTS + BLOCK - 1) / BLOCK)
-
-/* A query of up to so many dimensions is laid out: 512 kB at most */
-#define MAX_TABLE_DIM	(128 * 1024)
 
 /*
  * Equal elements are rounded alike, so that errors add up more than they would
@@ -59,7 +57,7 @@ typedef struct SparseHeader
 typedef struct SparseQuery
 {
 	int			dim;
-	float	   *table;			/* dim elements, or NULL */
+	SparseSlots slots;			/* of indices */
 	int32	   *indices;
 	float	   *elements;
 	int			nelements;
@@ -315,16 +313,14 @@ sparse_query_create(const Quantizer *quantizer)
 	sparse->max_elements = 256;
 	sparse->indices = palloc(sparse->max_elements * sizeof(int32));
 	sparse->elements = palloc(sparse->max_elements * sizeof(float));
-	if (sparse->dim <= MAX_TABLE_DIM)
-		sparse->table = palloc0(sparse->dim * sizeof(float));
+	slots_init(&sparse->slots);
 	return sparse;
 }
 
 void
 sparse_query_free(SparseQuery *sparse)
 {
-	if (sparse->table != NULL)
-		pfree(sparse->table);
+	pfree(sparse->slots.slots);
 	pfree(sparse->elements);
 	pfree(sparse->indices);
 	pfree(sparse);
@@ -334,8 +330,7 @@ sparse_query_free(SparseQuery *sparse)
 static void
 reset_query(SparseQuery *sparse, int nelements)
 {
-	for (int i = 0; sparse->table != NULL && i < sparse->nelements; i++)
-		sparse->table[sparse->indices[i]] = 0;
+	slots_clear(&sparse->slots, sparse->indices, sparse->nelements);
 	sparse->nelements = 0;
 
 	if (nelements > sparse->max_elements)
@@ -352,6 +347,7 @@ reset_query(SparseQuery *sparse, int nelements)
 static void
 finish_query(SparseQuery *sparse, int nelements)
 {
+	slots_add(&sparse->slots, sparse->indices, nelements);
 	sparse->nelements = nelements;
 	sparse->norm_sq = 0;
 	sparse->l1_norm = 0;
@@ -359,8 +355,6 @@ finish_query(SparseQuery *sparse, int nelements)
 	{
 		float		element = sparse->elements[i];
 
-		if (sparse->table != NULL)
-			sparse->table[sparse->indices[i]] = element;
 		sparse->norm_sq += (double) element * element;
 		sparse->l1_norm += fabs((double) element);
 	}
@@ -434,45 +428,61 @@ sparse_point_as_query(const uint8 *code, const float *factors,
  *-------------------------------------------------------------------------
  */
 
-/* What the query has at n ascending indices */
-static inline void
-find_in_table(const SparseQuery *sparse, const uint32 *indices, int n,
-			  float *found)
+/*
+ * find_candidates
+ *		Which of n indices, at most BLOCK, the query may have.
+ *
+ * Few are, and nothing tells before which, so this is done without branches.
+ */
+static inline int
+find_candidates(const SparseSlots *slots, const uint32 *indices, int n,
+				uint8 *candidates)
 {
-	for (int i = 0; i < n; i++)
-		found[i] = sparse->table[indices[i]];
-}
-
-/* The same from position *next of the query on */
-static inline void
-find_by_merge(const SparseQuery *sparse, const uint32 *indices, int n,
-			  int *next, float *found)
-{
-	int			at = *next;
+	int			count = 0;
 
 	for (int i = 0; i < n; i++)
 	{
-		while (at < sparse->nelements &&
-			   (uint32) sparse->indices[at] < indices[i])
-			at++;
-		found[i] = at < sparse->nelements &&
-			(uint32) sparse->indices[at] == indices[i] ?
-			sparse->elements[at] : 0;
+		candidates[count] = i;
+		count += slots->slots[slot_of(slots, indices[i])] != 0;
 	}
-	*next = at;
+	return count;
+}
+
+/* Adds what n elements of a code from first on contribute, as if q were 0. */
+static pg_attribute_always_inline void
+add_alone(SparseSums *sums, QuantizerKind kind, bool is_l1,
+		  const SparseCode *code, int first, int n)
+{
+	/* no product */
+	if (!is_l1)
+		return;
+	for (int i = first; i < first + n; i++)
+		sums->l1 += fabs(element_value(kind, code, i));
 }
 
 static pg_attribute_always_inline void
-add_block(SparseSums *sums, QuantizerKind kind, bool is_l1,
-		  const SparseCode *code, int first, int n, const float *found)
+add_block(SparseSums *sums, const SparseQuery *sparse, QuantizerKind kind,
+		  bool is_l1, const SparseCode *code, int first,
+		  const uint32 *indices, int n)
 {
-	for (int i = 0; i < n; i++)
-	{
-		double		x = element_value(kind, code, first + i);
-		double		q = found[i];
+	uint8		candidates[BLOCK];
+	int			count = find_candidates(&sparse->slots, indices, n, candidates);
 
+	add_alone(sums, kind, is_l1, code, first, n);
+	for (int k = 0; k < count; k++)
+	{
+		int			i = candidates[k];
+		int			position = slots_find(&sparse->slots, sparse->indices,
+										  indices[i]);
+		double		x;
+		double		q;
+
+		if (position < 0)
+			continue;
+		x = element_value(kind, code, first + i);
+		q = sparse->elements[position];
 		if (is_l1)
-			sums->l1 += fabs(x - q) - fabs(q);
+			sums->l1 += fabs(x - q) - fabs(q) - fabs(x);
 		else
 			sums->product += x * q;
 	}
@@ -485,9 +495,7 @@ sum_up(const SparseQuery *sparse, QuantizerKind kind, bool is_l1,
 {
 	SparseSums	sums = {0, 0};
 	uint32		indices[BLOCK];
-	float		found[BLOCK];
 	int64		index = -1;
-	int			next = 0;
 
 	for (int first = 0; first < code->nelements; first += BLOCK)
 	{
@@ -495,11 +503,7 @@ sum_up(const SparseQuery *sparse, QuantizerKind kind, bool is_l1,
 
 		if (!unpack_block(code, n, sparse->dim, &index, indices))
 			break;
-		if (sparse->table != NULL)
-			find_in_table(sparse, indices, n, found);
-		else
-			find_by_merge(sparse, indices, n, &next, found);
-		add_block(&sums, kind, is_l1, code, first, n, found);
+		add_block(&sums, sparse, kind, is_l1, code, first, indices, n);
 	}
 	return sums;
 }
