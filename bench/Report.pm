@@ -16,6 +16,7 @@ use List::Util qw(max min uniq);
 use Bench;
 
 our @EXPORT = qw(report);
+our @EXPORT_OK = qw(value_at);
 
 my @TARGETS = (0.90, 0.95, 0.99);
 my $NOISY_WAIT = 5;    # percent of a run the server waited for a CPU
