@@ -55,11 +55,11 @@
 /*
  * In strict order, rows wait until so many points (a part of ef) wait behind
  * them: what the search finds later can still take its place among those.
- * Less so in the first batch, since a query that wants somewhat fewer rows
- * than ef must not pay for another one.
+ * Less so in the first batch, which has so many points more than ef: a query
+ * that wants no more rows than ef must not pay for another one.
  */
 #define STRICT_LAG(ef)			((ef) / 2)
-#define FIRST_STRICT_LAG(ef)	((ef) / 8)
+#define FIRST_STRICT_LAG(ef)	((ef) / 8 + 2)
 
 /* Rounding of float32 sums against the operator's, relative to the key */
 #define ROUNDING			1e-5f
@@ -257,12 +257,15 @@ search_from_entry(HnswScan *so)
 {
 	GraphStore *store = &so->store.store;
 	GraphNeighbour entries[2];
+	int			ef = so->ef;
 
 	if (!hnsw_page_store_descend(&so->store, so->search, 1, &entries[0]))
 		return 0;
 	entries[1].point = so->store.reader.ix->meta.entry_point;
 	store->score(store, &entries[1].point, 1, &entries[1].distance);
-	return graph_search_level(so->search, entries, 2, 0, so->ef);
+	if (so->iterative == HNSW_ITERATIVE_SCAN_STRICT_ORDER)
+		ef += FIRST_STRICT_LAG(ef);
+	return graph_search_level(so->search, entries, 2, 0, ef);
 }
 
 /*
