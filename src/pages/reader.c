@@ -200,7 +200,7 @@ prefetch_bytes(const char *from, int length)
 	__builtin_prefetch(from + length - 1);
 }
 
-/* Asks for the descriptor of a buffer, and for bytes of the page in it */
+/* Asks for bytes of the page in a shared buffer */
 static inline void
 prefetch_in_buffer(Buffer buffer, int offset, int length)
 {
