@@ -284,7 +284,8 @@ sub write_file
 	return;
 }
 
-# Makes the results of this run the latest and prints their summary.
+# Makes the results of this run the latest and prints their summary; the server
+# goes on as long as its user wants it.
 sub publish_results
 {
 	unlink "$work/results/latest";
@@ -293,6 +294,11 @@ sub publish_results
 	chmod 0755, $results;
 	print slurp("$results/summary.md");
 	say_progress("tables and CSV are in results/$stamp");
+	if ($opt{'keep-server'})
+	{
+		say_progress("server at $socket; press Enter to end");
+		<STDIN>;
+	}
 	return;
 }
 

@@ -83,11 +83,6 @@ sub main
 			builds => \@builds,
 			runs => \@runs,
 			notes => \@notes });
-	if ($opt{'keep-server'})
-	{
-		say_progress("server at $socket; press Enter to end");
-		<STDIN>;
-	}
 	return;
 }
 

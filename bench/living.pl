@@ -88,11 +88,6 @@ sub main
 	}
 	drop_database($COPY);
 	publish_results();
-	if ($opt{'keep-server'})
-	{
-		say_progress("server at $socket; press Enter to end");
-		<STDIN>;
-	}
 	return;
 }
 

@@ -83,11 +83,6 @@ sub main
 	}
 	report();
 	publish_results();
-	if ($opt{'keep-server'})
-	{
-		say_progress("server at $socket; press Enter to end");
-		<STDIN>;
-	}
 	return;
 }
 
