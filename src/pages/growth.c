@@ -16,22 +16,23 @@
 #include "utils/rel.h"
 
 /*
- * A region grows by this part of itself, faster when extents run short.  While
- * there are plenty, no step is longer than the limit: an insert has to write
- * all blocks up to the ones that it needs.
+ * A region grows by a part of itself, the larger the fewer extents are left.
+ * At first there is next to no space that nobody uses, which is what counts
+ * for an index that changes and stays as large as it is.  While there are
+ * plenty, no step is longer than the limit, as an insert has to write all
+ * blocks up to the ones that it needs.
  *
- * A region that begins with a single page has about 290 pages in its first 72
- * extents, 78 million in 128, and then it doubles 16 times: a file of 2^32
- * blocks is full before.  The limit holds for regions of 2^18 pages and more
- * only, which is more than what such a region has in its first 36 extents; 36
- * extents of a sixteenth and 56 of a quarter then make them 2 million times
- * larger.
+ * That gets anywhere: a region that begins with a single page, and whose
+ * extents are never joined, has 28 pages in the early extents, some 400 before
+ * the late ones and 40 million before the last, each of which doubles it; a
+ * file of 2^32 blocks is full before.
  */
-#define GROWTH_DIVISOR		16
-#define GROWTH_DIVISOR_LATE 4
+#define GROWTH_DIVISOR_EARLY	128
+#define GROWTH_DIVISOR			16
+#define GROWTH_DIVISOR_LATE		4
 #define GROWTH_LIMIT		((uint32) (128 * 1024 * 1024 / BLCKSZ))
-#define LIMITED_EXTENTS		(HNSW_MAX_EXTENTS / 4)
-#define LATE_EXTENTS		(HNSW_MAX_EXTENTS / 2)
+#define EARLY_EXTENTS		28
+#define LATE_EXTENTS		76
 #define LAST_EXTENTS		(HNSW_MAX_EXTENTS - 16)
 
 
@@ -59,9 +60,9 @@ growth(const HnswRegionDirectory *directory)
 		return directory->npages;
 	if (directory->nextents >= LATE_EXTENTS)
 		return directory->npages / GROWTH_DIVISOR_LATE;
-	if (directory->nextents >= LIMITED_EXTENTS)
+	if (directory->nextents >= EARLY_EXTENTS)
 		return directory->npages / GROWTH_DIVISOR;
-	return Min(directory->npages / GROWTH_DIVISOR, GROWTH_LIMIT);
+	return Min(directory->npages / GROWTH_DIVISOR_EARLY, GROWTH_LIMIT);
 }
 
 void
