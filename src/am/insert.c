@@ -66,7 +66,8 @@ typedef struct InsertState
 	uint32		slot;			/* of its point, if that is above level 0 */
 } InsertState;
 
-static PointId allocate_point(GraphWriter *writer, GraphLevel level);
+static PointId allocate_point(GraphWriter *writer,
+							  const GraphNewPoint *new_point);
 static void write_point(GraphWriter *writer, const GraphNewPoint *new_point);
 static bool join_point(void *arg, const GraphNeighbour *found, int nfound);
 
@@ -267,24 +268,27 @@ join_unchanged(InsertState *state)
  * The new point
  *-------------------------------------------------------------------------
  */
-static PointId
-allocate_point(GraphWriter *writer, GraphLevel level)
-{
-	InsertState *state = (InsertState *) writer;
-	PointId		point;
-
-	HNSW_TEST_POINT("insert-links-chosen");
-	point = hnsw_writer_allocate(&state->store.reader, level, &state->slot);
-	hnsw_code_cache_name_new(state->cache, point);
-	return point;
-}
-
 static int
 link_ids(const GraphNewPoint *new_point, int level, PointId *ids)
 {
 	for (int i = 0; i < new_point->nlinks[level]; i++)
 		ids[i] = new_point->links[level][i].point;
 	return new_point->nlinks[level];
+}
+
+static PointId
+allocate_point(GraphWriter *writer, const GraphNewPoint *new_point)
+{
+	InsertState *state = (InsertState *) writer;
+	PointId		near[GRAPH_MAX_LINKS];
+	int			nnear = link_ids(new_point, 0, near);
+	PointId		point;
+
+	HNSW_TEST_POINT("insert-links-chosen");
+	point = hnsw_writer_allocate(&state->store.reader, new_point->level, near,
+								 nnear, &state->slot);
+	hnsw_code_cache_name_new(state->cache, point);
+	return point;
 }
 
 static void

@@ -21,6 +21,9 @@
  * pass 1 has just marked, unless transactions are long; the others are given
  * back by a later vacuum.
  *
+ * Pass 2 also takes back ids that were given out and not written, once all
+ * transactions are over that may have taken them: their inserts failed.
+ *
  * src/am/vacuum.c
  *
  *-------------------------------------------------------------------------
@@ -59,10 +62,14 @@ typedef struct BulkDelete
 	void	   *callback_state;
 	IndexBulkDeleteResult *stats;
 	double		kept;
-	bool		any_dead;		/* points, whoever marked them */
+	bool		any_gone;		/* points that are dead or have no node */
 	bool		any_marked;		/* by this vacuum */
 	PointId		npoints;		/* that pass 2 looked at */
 	FullTransactionId dead_xid; /* of the first that has to stay dead */
+
+	/* ids below this one were given out by transactions before that one */
+	PointId		begin_npoints;
+	FullTransactionId begin_xid;
 } BulkDelete;
 
 /*-------------------------------------------------------------------------
@@ -230,7 +237,8 @@ prune_node_page(BulkDelete *state, PointId first, int nnodes, int *with_more)
 	{
 		if ((plan.nodes[i].info & HNSW_NODE_MORE_TIDS) != 0)
 			with_more[nmore++] = i;
-		state->any_dead |= HnswNodeIsDead(&plan.nodes[i]);
+		state->any_gone |= HnswNodeIsDead(&plan.nodes[i]) ||
+			HnswNodeIsUnused(&plan.nodes[i]);
 	}
 	return nmore;
 }
@@ -261,7 +269,7 @@ prune_overflow(BulkDelete *state, PointId point)
 			return;
 		if (hnsw_writer_mark_dead(state->reader, point, &copy, &parts))
 		{
-			state->any_dead = state->any_marked = true;
+			state->any_gone = state->any_marked = true;
 			return;
 		}
 
@@ -275,7 +283,7 @@ static void
 remove_rows(BulkDelete *state)
 {
 	uint32		per_page = state->reader->ix->meta.nodes_per_page;
-	PointId		npoints = state->reader->ix->meta.npoints;
+	PointId		npoints = state->begin_npoints;
 
 	for (PointId first = 0; first < npoints; first += per_page)
 	{
@@ -315,10 +323,11 @@ typedef struct Horizon
 	FullTransactionId next;
 } Horizon;
 
+/* Are all transactions before this one over? */
 static bool
-is_over(FullTransactionId dead_xid, FullTransactionId oldest)
+is_over(FullTransactionId xid, FullTransactionId oldest)
 {
-	return FullTransactionIdPrecedesOrEquals(dead_xid, oldest);
+	return FullTransactionIdPrecedesOrEquals(xid, oldest);
 }
 
 static void
@@ -331,7 +340,7 @@ note_node(BulkDelete *state, const Horizon *horizon, PointId point,
 		return;
 	if (HnswNodeIsDead(node))
 	{
-		FullTransactionId xid = node_dead_xid(node, horizon->next);
+		FullTransactionId xid = node_xid(node, horizon->next);
 
 		fate = is_over(xid, horizon->oldest) ? GRAPH_OLD_DEAD : GRAPH_DEAD;
 		if (fate == GRAPH_DEAD &&
@@ -340,6 +349,21 @@ note_node(BulkDelete *state, const Horizon *horizon, PointId point,
 			state->dead_xid = xid;
 	}
 	graph_vacuum_note(state->graph, point, HnswNodeLevel(node), fate);
+}
+
+/* Will an id that has no node never get one? */
+static bool
+is_taken_in_vain(BulkDelete *state, const Horizon *horizon, PointId point,
+				 const HnswNode *node)
+{
+	static const ItemPointerData never;
+
+	if (!HnswNodeIsUnused(node))
+		return false;
+	if (memcmp(&node->heaptid, &never, sizeof(never)) != 0)
+		return is_over(node_xid(node, horizon->next), horizon->oldest);
+	return point < state->begin_npoints &&
+		is_over(state->begin_xid, horizon->oldest);
 }
 
 /*
@@ -355,11 +379,19 @@ look_at_points(BulkDelete *state, const Horizon *horizon)
 	{
 		HnswNode	nodes[HNSW_MAX_NODES_PER_PAGE];
 		int			nnodes = Min(per_page, state->npoints - first);
+		PointId		in_vain[HNSW_MAX_NODES_PER_PAGE];
+		int			n = 0;
 
 		vacuum_delay_point(false);
 		read_nodes(state, first / per_page, nnodes, nodes);
 		for (int i = 0; i < nnodes; i++)
+		{
 			note_node(state, horizon, first + i, &nodes[i]);
+			if (is_taken_in_vain(state, horizon, first + i, &nodes[i]))
+				in_vain[n++] = first + i;
+		}
+		if (n > 0)
+			hnsw_writer_take_back(state->reader, in_vain, n);
 	}
 }
 
@@ -517,10 +549,13 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	state.callback_state = callback_state;
 	state.stats = stats;
 
+	state.begin_npoints = state.reader->ix->meta.npoints;
+	state.begin_xid = ReadNextFullTransactionId();
+
 	HNSW_TEST_POINT("vacuum-begun");
 	remove_rows(&state);
 	HNSW_TEST_POINT("vacuum-rows-removed");
-	if (state.any_dead)
+	if (state.any_gone)
 		remove_points(&state);
 	if (!FullTransactionIdEquals(state.dead_xid,
 								 state.reader->ix->meta.dead_xid))

@@ -150,10 +150,11 @@ struct GraphWriter
 								int n);
 
 	/*
-	 * A new point id, and the code and links of the new point, after which it
-	 * is live.  NULL in a store that gets no points.
+	 * An id for a new point, whose level and links are known, and its code and
+	 * links, after which it is live.  NULL in a store that gets no points.
 	 */
-	PointId		(*allocate) (GraphWriter *writer, GraphLevel level);
+	PointId		(*allocate) (GraphWriter *writer,
+							 const GraphNewPoint *new_point);
 	void		(*write_point) (GraphWriter *writer,
 								const GraphNewPoint *new_point);
 };

@@ -340,7 +340,7 @@ graph_insert(GraphInsert *insert, GraphEntry entry, GraphLevel level)
 	if (joined)
 		return InvalidPointId;
 
-	new_point->point = writer->allocate(writer, level);
+	new_point->point = writer->allocate(writer, new_point);
 	writer->write_point(writer, new_point);
 	connect_point(insert, entry, linked);
 	return new_point->point;

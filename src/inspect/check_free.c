@@ -7,7 +7,8 @@
  * is looked at again: a fault is what two walks in a row meet at the same
  * place while no list has got another first point.
  *
- * A free point that is in no list is no fault: a crash has lost it.
+ * That free points which are in no list have one beside them that is in one is
+ * seen to with the nodes.
  *
  * src/inspect/check_free.c
  *

@@ -125,19 +125,44 @@ claim_slots(HnswCheck *check, BlockNumber block, PointId point, int level,
 	}
 }
 
-/* A free point keeps its upper slots, and the next one of its list. */
+/*
+ * A free point keeps its upper slots; and the next one of its list, if it is
+ * listed, which above level 0 all are.
+ */
 static void
 check_free_node(HnswCheck *check, BlockNumber block, PointId point,
 				const HnswNodeCopy *copy, const HnswNodeParts *parts)
 {
 	int			level = HnswNodeLevel(&copy->node);
 
+	if (ItemPointerIsValid(&copy->node.heaptid))
+		check_fault(check, "has a heap row at a point that is not in use",
+					"Block %u, point %u: expected none, found (%u,%u).",
+					block, point,
+					ItemPointerGetBlockNumber(&copy->node.heaptid),
+					ItemPointerGetOffsetNumber(&copy->node.heaptid));
 	if ((copy->node.info & (HNSW_NODE_MORE_TIDS | HNSW_NODE_LINKS_AWAY)) != 0 ||
-		parts->links_length != sizeof(PointId))
+		(parts->links_length != sizeof(PointId) &&
+		 (level > 0 || parts->links_length != 0)))
 		check_fault(check, "has a malformed free point",
 					"Block %u, point %u: expected level, flag %02X and %d bytes, found level and flags %02X and %d bytes.",
 					block, point, HNSW_NODE_DEAD, (int) sizeof(PointId),
 					copy->node.info, parts->links_length);
+	if (level > 0)
+		claim_slots(check, block, point, level, parts->upper_slot);
+}
+
+/* One that was taken keeps its upper slots; others have nothing yet. */
+static void
+check_unused_node(HnswCheck *check, BlockNumber block, PointId point,
+				  const HnswNodeCopy *copy, const HnswNodeParts *parts)
+{
+	int			level = HnswNodeLevel(&copy->node);
+
+	if (copy->node.info != level || parts->links_length != 0)
+		check_fault(check, "has a malformed point that is not in use",
+					"Block %u, point %u: expected a level and no links, found level and flags %02X and %d bytes of links.",
+					block, point, copy->node.info, parts->links_length);
 	if (level > 0)
 		claim_slots(check, block, point, level, parts->upper_slot);
 }
@@ -151,21 +176,39 @@ check_node(HnswCheck *check, Page page, BlockNumber block, PointId point)
 
 	check_get_node(check, page, block, point, &copy, &parts);
 	level = HnswNodeLevel(&copy.node);
-	if ((copy.node.info & HNSW_NODE_PRESENT) == 0)
+	if (HnswNodeIsFree(&copy.node))
 	{
-		if (ItemPointerIsValid(&copy.node.heaptid))
-			check_fault(check, "has a heap row at a point that is not in use",
-						"Block %u, point %u: expected none, found (%u,%u).",
-						block, point,
-						ItemPointerGetBlockNumber(&copy.node.heaptid),
-						ItemPointerGetOffsetNumber(&copy.node.heaptid));
-		if (HnswNodeIsFree(&copy.node))
-			check_free_node(check, block, point, &copy, &parts);
+		check_free_node(check, block, point, &copy, &parts);
+		return;
+	}
+	if (HnswNodeIsUnused(&copy.node))
+	{
+		check_unused_node(check, block, point, &copy, &parts);
 		return;
 	}
 	check->points[point] = level | POINT_PRESENT;
 	if (level > 0)
 		claim_slots(check, block, point, level, parts.upper_slot);
+}
+
+/* Where free points of level 0 are, one is listed. */
+static void
+check_free_nodes(HnswCheck *check, Page page, BlockNumber block, uint64 first)
+{
+	const HnswNode *nodes = page_nodes(page);
+	int			unlisted = -1;
+
+	for (uint32 i = 0; i < check->meta.nodes_per_page; i++)
+	{
+		if (HnswNodeIsListed(&nodes[i]) && HnswNodeLevel(&nodes[i]) == 0)
+			return;
+		if (HnswNodeIsUnlisted(&nodes[i]))
+			unlisted = i;
+	}
+	if (unlisted >= 0)
+		check_fault(check, "has a free point that no list leads to",
+					"Block %u, point %llu: expected a free point on the page that is in the list of level 0, found none.",
+					block, (unsigned long long) first + unlisted);
 }
 
 static void
@@ -193,6 +236,7 @@ check_node_page(HnswCheck *check, uint32 page_no)
 			check_empty_node(check, &page_nodes(page.data)[i], block,
 							 Min(first + i, InvalidPointId));
 	}
+	check_free_nodes(check, page.data, block, first);
 }
 
 static void

@@ -35,7 +35,8 @@ typedef struct IndexStats
 	uint64		live;
 	uint64		dead;
 	uint64		free;
-	uint64		lost;
+	uint64		listed;			/* free points that should be in a list */
+	uint64		lost;			/* those that are in none */
 	uint64		unused;
 	uint64		rows;
 	uint64		max_rows;		/* of a point */
@@ -115,7 +116,10 @@ count_point(IndexStats *stats, Page page, BlockNumber block, PointId point)
 	else if (HnswNodeIsDead(&copy.node))
 		stats->dead++;
 	else if (HnswNodeIsFree(&copy.node))
+	{
 		stats->free++;
+		stats->listed += HnswNodeIsListed(&copy.node);
+	}
 	else
 		stats->unused++;
 }
@@ -219,7 +223,6 @@ static void
 collect(IndexStats *stats, Relation index)
 {
 	HnswCheck  *check = &stats->check;
-	uint32		listed;
 
 	check->index = index;
 	check->name = RelationGetRelationName(index);
@@ -234,8 +237,8 @@ collect(IndexStats *stats, Relation index)
 	count_nodes(stats);
 	count_overflow(stats);
 	count_unlinked(stats);
-	listed = check_free_points(check);
-	stats->lost = stats->free - Min(listed, stats->free);
+	stats->lost = stats->listed - Min(check_free_points(check),
+									  stats->listed);
 	stats->unreachable = check_count_unreachable(check);
 	FreeAccessStrategy(check->strategy);
 }

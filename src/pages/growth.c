@@ -127,72 +127,6 @@ grow_for_point(const HnswIndex *ix, HnswMetaPageData *meta, PointId point,
 	return last;
 }
 
-/* What a free node says: its upper slot and the next one in its list */
-static bool
-read_free_node(Page page, int per_page, PointId point, int level,
-			   uint32 *slot, PointId *next)
-{
-	HnswNodeCopy copy;
-	HnswNodeParts parts;
-
-	if (!node_page_copy(page, per_page, point % per_page, &copy) ||
-		!HnswNodeIsFree(&copy.node) || HnswNodeLevel(&copy.node) != level ||
-		!node_parse(&copy, &parts) || parts.links_length != sizeof(PointId))
-		return false;
-	*slot = parts.upper_slot;
-	memcpy(next, parts.links, sizeof(PointId));
-	return true;
-}
-
-/*
- * Takes the first free point of a level off its list; InvalidPointId when
- * there is none.
- */
-static PointId
-take_free_point(HnswReader *reader, int level, uint32 *slot)
-{
-	uint32		per_page = reader->ix->meta.nodes_per_page;
-	PointId		point;
-
-	while (PointIdIsValid(point = reader->ix->meta.free_points[level]))
-	{
-		PageBatch	batch;
-		HnswMetaPageData *meta;
-		PointId		next;
-		bool		taken;
-
-		HNSW_TEST_POINT("take-free-point");
-		page_batch_init(&batch, reader);
-		page_batch_add(&batch, HNSW_REGION_META, 0);
-		page_batch_add(&batch, HNSW_REGION_NODES, point / per_page);
-		page_batch_open(&batch);
-		meta = HnswPageGetMeta(page_batch_page(&batch, HNSW_REGION_META, 0));
-		taken = meta->free_points[level] == point;
-		if (taken)
-		{
-			if (!read_free_node(page_batch_page(&batch, HNSW_REGION_NODES,
-												point / per_page),
-								per_page, point, level, slot, &next))
-				ereport(ERROR,
-						(errcode(ERRCODE_INDEX_CORRUPTED),
-						 errmsg("index \"%s\" is corrupted at point %u",
-								RelationGetRelationName(reader->index),
-								point),
-						 errdetail("It is in the list of free points of level %d and is not free.",
-								   level),
-						 errhint("Please REINDEX it.")));
-			meta->free_points[level] = next;
-			page_batch_close(&batch);
-		}
-		else
-			page_batch_abort(&batch);
-		hnsw_index_refresh(reader->ix, reader->index);
-		if (taken)
-			return point;
-	}
-	return InvalidPointId;
-}
-
 /*
  * Gives out an id in an open batch.  Returns InvalidPointId when that has to
  * wait: for the file to have block *last, or for a node page that is not
@@ -231,11 +165,11 @@ take_new_point(PageBatch *batch, int level, uint32 *slot, BlockNumber *last)
  * record, so that all ids have a node to look at.  The file is made long
  * enough before: with a full disk ids must not run ahead of it.
  */
-PointId
-hnsw_writer_allocate(HnswReader *reader, int level, uint32 *slot)
+static PointId
+give_new_point(HnswReader *reader, int level, uint32 *slot)
 {
 	HnswIndex  *ix = reader->ix;
-	PointId		point = take_free_point(reader, level, slot);
+	PointId		point = InvalidPointId;
 
 	while (!PointIdIsValid(point))
 	{
@@ -261,5 +195,20 @@ hnsw_writer_allocate(HnswReader *reader, int level, uint32 *slot)
 		}
 		hnsw_index_refresh(ix, reader->index);
 	}
+	return point;
+}
+
+PointId
+hnsw_writer_allocate(HnswReader *reader, int level, const PointId *near,
+					 int nnear, uint32 *slot)
+{
+	PointId		point = InvalidPointId;
+
+	if (level == 0)
+		point = hnsw_take_near_point(reader, near, nnear);
+	if (!PointIdIsValid(point))
+		point = hnsw_take_listed_point(reader, level, slot);
+	if (!PointIdIsValid(point))
+		point = give_new_point(reader, level, slot);
 	return point;
 }

@@ -189,17 +189,16 @@ node_page_put(Page page, int nodes_per_page, int index,
 }
 
 void
-node_set_dead(HnswNode *node, FullTransactionId next)
+node_set_xid(HnswNode *node, FullTransactionId next)
 {
 	uint64		xid = U64FromFullTransactionId(next);
 
-	node->info |= HNSW_NODE_DEAD;
 	ItemPointerSet(&node->heaptid, (BlockNumber) (xid >> 16), (uint16) xid);
 }
 
 /* There is room for 48 bits: how long ago it was can be told for so long. */
 FullTransactionId
-node_dead_xid(const HnswNode *node, FullTransactionId next)
+node_xid(const HnswNode *node, FullTransactionId next)
 {
 	uint64		low = (uint64) ItemPointerGetBlockNumberNoCheck(&node->heaptid) << 16 |
 		ItemPointerGetOffsetNumberNoCheck(&node->heaptid);
@@ -207,6 +206,13 @@ node_dead_xid(const HnswNode *node, FullTransactionId next)
 	uint64		age = (now - low) & ((UINT64CONST(1) << 48) - 1);
 
 	return FullTransactionIdFromU64(now > age ? now - age : 0);
+}
+
+void
+node_set_dead(HnswNode *node, FullTransactionId next)
+{
+	node->info |= HNSW_NODE_DEAD;
+	node_set_xid(node, next);
 }
 
 bool

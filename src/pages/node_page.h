@@ -56,15 +56,21 @@ extern bool node_page_put(Page page, int nodes_per_page, int index,
 						  const HnswNodeCopy *copy, int slack);
 
 /*
- * Marks a node dead.  In place of a heap TID it holds the next transaction id
- * from then on: once all transactions before it are over, nobody can have
- * seen the point alive and still link to it.
+ * Notes in a node that stands for no row, in place of the heap TID, the next
+ * transaction id.  Once all transactions before it are over, nobody is left
+ * who saw the node before.
+ */
+extern void node_set_xid(HnswNode *node, FullTransactionId next);
+
+/* That transaction id; next is now's. */
+extern FullTransactionId node_xid(const HnswNode *node,
+								  FullTransactionId next);
+
+/*
+ * Marks a node dead.  Once all transactions before next are over, nobody can
+ * have seen the point alive and still link to it.
  */
 extern void node_set_dead(HnswNode *node, FullTransactionId next);
-
-/* That transaction id of a dead node; next is now's. */
-extern FullTransactionId node_dead_xid(const HnswNode *node,
-									   FullTransactionId next);
 
 /* Same contents, wherever on the page and with whatever slack */
 extern bool node_copies_equal(const HnswNodeCopy *a, const HnswNodeCopy *b);

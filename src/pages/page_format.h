@@ -160,7 +160,7 @@ typedef struct HnswMetaPageData
 
 	/*
 	 * Points that are free, by level: the first of a list that goes on in
-	 * their nodes, InvalidPointId when it is empty.
+	 * their nodes, InvalidPointId when it is empty.  See HnswNodeIsListed.
 	 */
 	PointId		free_points[GRAPH_MAX_LEVEL + 1];
 
@@ -196,7 +196,7 @@ typedef struct HnswMetaPageData
 typedef struct HnswNode
 {
 	ItemPointerData heaptid;	/* invalid: the point stands for no row; when
-								 * it is dead, see node_dead_xid */
+								 * it is dead or taken, see node_xid */
 	uint16		var_offset;		/* of the variable part within the page */
 	uint16		var_size;		/* its length and the slack behind it */
 	uint8		info;			/* level and flags */
@@ -209,6 +209,11 @@ typedef struct HnswNode
 #define HNSW_NODE_LINKS_AWAY	0x40	/* links are in the overflow region */
 #define HNSW_NODE_DEAD			0x80	/* deleted, waits to be freed; without
 										 * PRESENT: is free */
+
+/*
+ * An id that was given out and not written, has neither PRESENT nor DEAD.  If it
+ * was free before, its node says when it was taken, and is called taken.
+ */
 
 #define HnswNodeLevel(node) ((node)->info & HNSW_NODE_LEVEL_MASK)
 
@@ -244,6 +249,17 @@ typedef struct HnswNode
 	 (HNSW_NODE_PRESENT | HNSW_NODE_DEAD))
 #define HnswNodeIsFree(node) \
 	(((node)->info & (HNSW_NODE_PRESENT | HNSW_NODE_DEAD)) == HNSW_NODE_DEAD)
+#define HnswNodeIsUnused(node) \
+	(((node)->info & (HNSW_NODE_PRESENT | HNSW_NODE_DEAD)) == 0)
+
+/*
+ * Free points of level 0 are in their list once for each node page: one of the
+ * page is listed, the others have no variable part.
+ */
+#define HnswNodeIsListed(node) \
+	(HnswNodeIsFree(node) && HnswNodeVarLength(node) > 0)
+#define HnswNodeIsUnlisted(node) \
+	(HnswNodeIsFree(node) && HnswNodeVarLength(node) == 0)
 
 /*
  * The variable part, without any alignment:
@@ -251,7 +267,7 @@ typedef struct HnswNode
  *	 MORE_TIDS:	   ItemPointerData to a HnswTidList in the overflow region
  *	 LINKS_AWAY:   ItemPointerData to the links in the overflow region
  *	 otherwise:	   the links, encoded by link_codec, up to its end
- *	 free point:   in place of the links, PointId of the next free one
+ *	 listed:	   in place of the links, PointId of the next in the list
  * Such an ItemPointerData holds a page number within the region and an item
  * number from 1.
  */

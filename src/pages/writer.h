@@ -56,9 +56,12 @@ extern void hnsw_code_create(HnswCode *code, const Quantizer *quantizer);
 
 /*
  * Gives out a point id and, when level is above 0, level upper slots with
- * consecutive numbers from *slot on.  Regions grow as needed.
+ * consecutive numbers from *slot on.  Of the points of level 0 that are free it
+ * is, if possible, one on the page of a point that is near, where links to it
+ * take few bits.  Regions grow as needed.
  */
 extern PointId hnsw_writer_allocate(HnswReader *reader, int level,
+									const PointId *near, int nnear,
 									uint32 *slot);
 
 /*
@@ -119,6 +122,13 @@ extern bool hnsw_writer_mark_dead(HnswReader *reader, PointId point,
  * nor be about to.
  */
 extern bool hnsw_writer_free(HnswReader *reader, const PointId *points, int n);
+
+/*
+ * Gives back ids of one node page that were given out and will not be written:
+ * those who took them are gone.
+ */
+extern void hnsw_writer_take_back(HnswReader *reader, const PointId *points,
+								  int n);
 
 /* Says when the first of the points was marked that are dead. */
 extern void hnsw_writer_dead_xid(HnswReader *reader,

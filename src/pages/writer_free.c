@@ -3,6 +3,12 @@
  * writer_free.c
  *	  Points that are dead, and points that are free.
  *
+ * A free point of a level above 0 is in the list of its level.  Of those of level
+ * 0 that share a node page one is, and so an insert can take any of the others by
+ * a change of that page alone.  The one that is listed is taken last, and only
+ * from the front of the list, as that has no links backwards.  So wherever there
+ * are free points the list leads there.
+ *
  * src/pages/writer_free.c
  *
  *-------------------------------------------------------------------------
@@ -58,32 +64,69 @@ hnsw_writer_mark_dead(HnswReader *reader, PointId point,
 	return done;
 }
 
-/* Turns a dead node into a free one, in front of the list of its level. */
-static bool
-put_free_node(Page page, int per_page, PointId point,
-			  HnswMetaPageData *meta, HnswNodeCopy *seen,
-			  HnswNodeParts *parts)
+/*-------------------------------------------------------------------------
+ * Giving back
+ *-------------------------------------------------------------------------
+ */
+static inline const HnswNode *
+page_nodes(Page page)
 {
+	return (const HnswNode *) HnswPageGetBody(page);
+}
+
+/* Is there a free point of level 0 on the page that is in the list? */
+static bool
+page_is_listed(Page page, int per_page)
+{
+	const HnswNode *nodes = page_nodes(page);
+
+	for (int i = 0; i < per_page; i++)
+	{
+		if (HnswNodeIsListed(&nodes[i]) && HnswNodeLevel(&nodes[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Turns a node that nobody needs into a free one, in front of the list of its
+ * level unless that leads to its page already.
+ */
+static void
+put_free_node(Page page, int per_page, PointId point, HnswMetaPageData *meta,
+			  const HnswNodeCopy *seen, const HnswNodeParts *parts)
+{
+	int			level = HnswNodeLevel(&seen->node);
+	bool		listed = level > 0 || !page_is_listed(page, per_page);
 	HnswNodeParts free_parts;
 	HnswNodeCopy copy;
-	int			level;
 
-	if (!node_page_copy(page, per_page, point % per_page, seen) ||
-		!HnswNodeIsDead(&seen->node) || !node_parse(seen, parts))
-		return false;
-	level = HnswNodeLevel(&seen->node);
 	free_parts.upper_slot = parts->upper_slot;
 	ItemPointerSetInvalid(&free_parts.more_tids);
 	ItemPointerSetInvalid(&free_parts.links_away);
 	free_parts.links = (const uint8 *) &meta->free_points[level];
-	free_parts.links_length = sizeof(PointId);
+	free_parts.links_length = listed ? sizeof(PointId) : 0;
 
 	memset(&copy.node, 0, sizeof(HnswNode));
 	copy.node.info = HNSW_NODE_DEAD;
 	copy.node.generation = seen->node.generation + 1;
 	node_assemble(&copy, level, &free_parts);
 	(void) node_page_put(page, per_page, point % per_page, &copy, 0);
-	meta->free_points[level] = point;
+	if (listed)
+		meta->free_points[level] = point;
+}
+
+/* Frees a dead point and stores what it had. */
+static bool
+free_dead_node(Page page, int per_page, PointId point,
+			   HnswMetaPageData *meta, HnswNodeParts *parts)
+{
+	HnswNodeCopy seen;
+
+	if (!node_page_copy(page, per_page, point % per_page, &seen) ||
+		!HnswNodeIsDead(&seen.node) || !node_parse(&seen, parts))
+		return false;
+	put_free_node(page, per_page, point, meta, &seen, parts);
 	return true;
 }
 
@@ -118,7 +161,6 @@ hnsw_writer_free(HnswReader *reader, const PointId *points, int n)
 {
 	uint32		per_page = reader->ix->meta.nodes_per_page;
 	PointOverflow *overflow = palloc(n * sizeof(PointOverflow));
-	HnswNodeCopy seen;
 	PageBatch	batch;
 	HnswMetaPageData *meta;
 	Page		page;
@@ -140,8 +182,8 @@ hnsw_writer_free(HnswReader *reader, const PointId *points, int n)
 	{
 		Assert(points[i] / per_page == points[0] / per_page);
 		if (meta->entry_point == points[i] ||
-			!put_free_node(page, per_page, points[i], meta, &seen,
-						   &overflow[i].parts))
+			!free_dead_node(page, per_page, points[i], meta,
+							&overflow[i].parts))
 		{
 			ItemPointerSetInvalid(&overflow[i].parts.more_tids);
 			ItemPointerSetInvalid(&overflow[i].parts.links_away);
@@ -156,4 +198,217 @@ hnsw_writer_free(HnswReader *reader, const PointId *points, int n)
 		drop_overflow_of(reader, points[i], &overflow[i]);
 	pfree(overflow);
 	return all;
+}
+
+void
+hnsw_writer_take_back(HnswReader *reader, const PointId *points, int n)
+{
+	uint32		per_page = reader->ix->meta.nodes_per_page;
+	PageBatch	batch;
+	HnswMetaPageData *meta;
+	Page		page;
+
+	page_batch_init(&batch, reader);
+	page_batch_add(&batch, HNSW_REGION_META, 0);
+	page_batch_add(&batch, HNSW_REGION_NODES, points[0] / per_page);
+	page_batch_open(&batch);
+	meta = HnswPageGetMeta(page_batch_page(&batch, HNSW_REGION_META, 0));
+	page = page_batch_page(&batch, HNSW_REGION_NODES, points[0] / per_page);
+	for (int i = 0; i < n; i++)
+	{
+		HnswNodeCopy seen;
+		HnswNodeParts parts;
+
+		Assert(points[i] / per_page == points[0] / per_page);
+		if (node_page_copy(page, per_page, points[i] % per_page, &seen) &&
+			HnswNodeIsUnused(&seen.node) && node_parse(&seen, &parts))
+			put_free_node(page, per_page, points[i], meta, &seen, &parts);
+	}
+	page_batch_close(&batch);
+}
+
+/*-------------------------------------------------------------------------
+ * Taking
+ *-------------------------------------------------------------------------
+ */
+
+/* How many of the points near a new one are asked for free ones beside them */
+#define NEAR_POINTS		8
+
+/* The first node that is free and not listed, -1 when there is none. */
+static int
+find_unlisted(Page page, int per_page)
+{
+	const HnswNode *nodes = page_nodes(page);
+
+	for (int i = 0; i < per_page; i++)
+	{
+		if (HnswNodeIsUnlisted(&nodes[i]))
+			return i;
+	}
+	return -1;
+}
+
+/*
+ * Makes a free node a taken one.  It keeps its level and upper slots, and says
+ * when that was, so that vacuum can take it back should its insert end here.
+ */
+static void
+set_taken(Page page, int per_page, int index, const HnswNodeCopy *seen,
+		  const HnswNodeParts *parts)
+{
+	HnswNodeParts taken_parts = *parts;
+	HnswNodeCopy copy;
+
+	memset(&copy.node, 0, sizeof(HnswNode));
+	copy.node.generation = seen->node.generation;
+	taken_parts.links_length = 0;
+	node_assemble(&copy, HnswNodeLevel(&seen->node), &taken_parts);
+	node_set_xid(&copy.node, ReadNextFullTransactionId());
+	(void) node_page_put(page, per_page, index, &copy, 0);
+}
+
+/* Takes the first free point of a page that is not listed, if there is one. */
+static int
+take_unlisted(Page page, int per_page)
+{
+	int			index = find_unlisted(page, per_page);
+	HnswNodeCopy seen;
+	HnswNodeParts parts;
+
+	if (index < 0 || !node_page_copy(page, per_page, index, &seen) ||
+		!node_parse(&seen, &parts))
+		return -1;
+	set_taken(page, per_page, index, &seen, &parts);
+	return index;
+}
+
+static bool
+page_has_unlisted(HnswReader *reader, uint32 page_no)
+{
+	Buffer		buffer;
+	Page		page = hnsw_reader_pin(reader, HNSW_REGION_NODES, page_no,
+									   &buffer);
+	bool		found;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	found = find_unlisted(page, reader->ix->meta.nodes_per_page) >= 0;
+	UnlockReleaseBuffer(buffer);
+	return found;
+}
+
+static PointId
+take_on_page(HnswReader *reader, uint32 page_no)
+{
+	uint32		per_page = reader->ix->meta.nodes_per_page;
+	PageBatch	batch;
+	int			index;
+
+	HNSW_TEST_POINT("take-near-point");
+	page_batch_init(&batch, reader);
+	page_batch_add(&batch, HNSW_REGION_NODES, page_no);
+	page_batch_open(&batch);
+	index = take_unlisted(page_batch_page(&batch, HNSW_REGION_NODES, page_no),
+						  per_page);
+	if (index < 0)
+	{
+		page_batch_abort(&batch);
+		return InvalidPointId;
+	}
+	page_batch_close(&batch);
+	return page_no * per_page + index;
+}
+
+PointId
+hnsw_take_near_point(HnswReader *reader, const PointId *near, int nnear)
+{
+	uint32		per_page = reader->ix->meta.nodes_per_page;
+	PointId		point = InvalidPointId;
+	uint32		tried = PG_UINT32_MAX;
+
+	/* where free points are, one is listed */
+	if (!PointIdIsValid(reader->ix->meta.free_points[0]))
+		return InvalidPointId;
+	for (int i = 0; i < Min(nnear, NEAR_POINTS) && !PointIdIsValid(point); i++)
+	{
+		uint32		page_no = near[i] / per_page;
+
+		if (page_no != tried && page_has_unlisted(reader, page_no))
+			point = take_on_page(reader, page_no);
+		tried = page_no;
+	}
+	return point;
+}
+
+static void
+report_not_free(HnswReader *reader, PointId point, int level)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" is corrupted at point %u",
+					RelationGetRelationName(reader->index), point),
+			 errdetail("It is in the list of free points of level %d and is not free.",
+					   level),
+			 errhint("Please REINDEX it.")));
+}
+
+/*
+ * In an open batch with the metapage: takes the first point of a list, or one
+ * that is free beside it.
+ */
+static PointId
+take_first(PageBatch *batch, int level, uint32 *slot)
+{
+	uint32		per_page = batch->reader->ix->meta.nodes_per_page;
+	HnswMetaPageData *meta =
+		HnswPageGetMeta(page_batch_page(batch, HNSW_REGION_META, 0));
+	PointId		point = meta->free_points[level];
+	Page		page = page_batch_page(batch, HNSW_REGION_NODES,
+									   point / per_page);
+	int			beside;
+	HnswNodeCopy seen;
+	HnswNodeParts parts;
+
+	if (!node_page_copy(page, per_page, point % per_page, &seen) ||
+		!HnswNodeIsFree(&seen.node) || HnswNodeLevel(&seen.node) != level ||
+		!node_parse(&seen, &parts) || parts.links_length != sizeof(PointId))
+		report_not_free(batch->reader, point, level);
+	if (level == 0 && (beside = take_unlisted(page, per_page)) >= 0)
+		return point - point % per_page + beside;
+
+	*slot = parts.upper_slot;
+	memcpy(&meta->free_points[level], parts.links, sizeof(PointId));
+	set_taken(page, per_page, point % per_page, &seen, &parts);
+	return point;
+}
+
+PointId
+hnsw_take_listed_point(HnswReader *reader, int level, uint32 *slot)
+{
+	uint32		per_page = reader->ix->meta.nodes_per_page;
+	PointId		first;
+
+	while (PointIdIsValid(first = reader->ix->meta.free_points[level]))
+	{
+		PageBatch	batch;
+		PointId		point = InvalidPointId;
+
+		HNSW_TEST_POINT("take-free-point");
+		page_batch_init(&batch, reader);
+		page_batch_add(&batch, HNSW_REGION_META, 0);
+		page_batch_add(&batch, HNSW_REGION_NODES, first / per_page);
+		page_batch_open(&batch);
+		if (HnswPageGetMeta(page_batch_page(&batch, HNSW_REGION_META,
+											0))->free_points[level] == first)
+		{
+			point = take_first(&batch, level, slot);
+			page_batch_close(&batch);
+		}
+		else
+			page_batch_abort(&batch);
+		hnsw_index_refresh(reader->ix, reader->index);
+		if (PointIdIsValid(point))
+			return point;
+	}
+	return InvalidPointId;
 }

@@ -26,6 +26,20 @@ extern void hnsw_grow_region(HnswMetaPageData *meta, HnswRegionId region,
 							 uint32 needed, const char *index_name);
 
 /*
+ * Takes a free point of level 0 that shares a node page with one of those that
+ * are given, nearest first; InvalidPointId when none of the first few has one.
+ */
+extern PointId hnsw_take_near_point(HnswReader *reader, const PointId *near,
+									int nnear);
+
+/*
+ * Takes a free point of a level, with its upper slots, from the list;
+ * InvalidPointId when that is empty.
+ */
+extern PointId hnsw_take_listed_point(HnswReader *reader, int level,
+									  uint32 *slot);
+
+/*
  * Stores an item.  Nothing refers to it yet, and should nothing ever do so, it
  * is lost space.
  */

@@ -598,7 +598,8 @@ my @faults = (
 		'has a node beyond its last point', 'as there are 1500 points' ],
 	[ 'plain',
 		sub { $_[0]->node(plain_point($_[0]), 'info', 0) },
-		'has a heap row at a point that is not in use', 'expected none' ],
+		'has a malformed point that is not in use',
+		'flags 00 and \d+ bytes of links' ],
 	[ 'plain',
 		sub {
 			my ($pages) = @_;
@@ -675,6 +676,7 @@ my @faults = (
 
 			$pages->node($point, 'info', 0);
 			$pages->node($point, 'tid', 0, 0, 0);
+			$pages->var_length($point, 0);
 		},
 		'has a link to a point that is not in use', 'found \d+' ],
 
@@ -802,6 +804,24 @@ my @faults = (
 			$pages->var_length($point, 3);
 		},
 		'has a malformed free point', 'and 3 bytes' ],
+	[ 'plain',
+		sub {
+			my ($pages) = @_;
+			my $point = plain_point($pages);
+
+			free_point($pages, $point, $NONE);
+			$pages->node($point, 'tid', 0, 1, 1);
+		},
+		'has a heap row at a point that is not in use', 'expected none' ],
+	[ 'plain',
+		sub {
+			my ($pages) = @_;
+			my $point = plain_point($pages);
+
+			free_point($pages, $point, $NONE);
+			$pages->var_length($point, 0);
+		},
+		'has a free point that no list leads to', 'list of level 0' ],
 	[ 'plain',
 		sub {
 			my ($pages) = @_;

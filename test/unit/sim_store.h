@@ -389,9 +389,10 @@ sim_write_links(GraphWriter *writer, GraphLinkChange *lists, int n)
 }
 
 static PointId
-sim_allocate(GraphWriter *writer, GraphLevel level)
+sim_allocate(GraphWriter *writer, const GraphNewPoint *new_point)
 {
 	Sim		   *sim = sim_view_of_writer(writer)->sim;
+	GraphLevel	level = new_point->level;
 	PointId		id;
 	SimPoint   *point;
 
