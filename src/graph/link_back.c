@@ -25,16 +25,17 @@
 #define MAX_LINK_ATTEMPTS	4
 #define MAX_MUST_ATTEMPTS	64
 
-/* A point to which more than so many others link does not need each of them */
-#define MANY_LINKS			6
-
 /* Links looked at for one that can go in the place of one that cannot */
 #define MAX_PLACES			4
+
+/* Points that were found, or are behind those, when room is wanted for a link */
+#define MAX_BEHIND			1024
 
 /* How much a point needs to be linked */
 typedef enum LinkNeed
 {
 	LINK_IF_CHOSEN,				/* by the rules of selection */
+	LINK_IF_ROOM,				/* in a list that is not full */
 	LINK_IF_POSSIBLE,			/* without cutting off others */
 	LINK_ANYWAY
 } LinkNeed;
@@ -69,19 +70,35 @@ links_of(GraphLinker *linker, PointId point, PointId *links)
 	return live ? n : 0;
 }
 
+/* Is there any point in both? */
+static bool
+share_any(const PointId *a, int na, const PointId *b, int nb)
+{
+	for (int i = 0; i < na; i++)
+	{
+		if (contains(b, nb, a[i]))
+			return true;
+	}
+	return false;
+}
+
 /*
- * Can a point that links to n points do without a link to target?  It can if
- * one of them, or the new point, links there: as long as no other link ever
- * goes, all that could be reached can be reached.  And it can if many others
- * link there.  Those are asked to which the target links in turn.
+ * Can a point that also links to n others do without a link to target?  It can if
+ * there is another way: if one of them, or the new point, links there, or one
+ * of them to a point that does.  As long as only such links go, all that could
+ * be reached can be reached.  Those are asked for links to the target to which it
+ * links in turn.  That many of them have one does not count: when the target is
+ * the way into a region, it is the way to all of those, too.
  */
 static bool
-can_go(GraphLinker *linker, const PointId *links, int n, PointId target)
+can_go(GraphLinker *linker, PointId point, const PointId *links, int n,
+	   PointId target)
 {
 	const GraphNewPoint *new_point = linker->point;
 	PointId		back[GRAPH_MAX_LINKS];
+	PointId		theirs[GRAPH_MAX_LINKS];
 	int			nback;
-	int			count = 0;
+	int			nthere = 0;
 
 	for (int i = 0; i < new_point->nlinks[0]; i++)
 	{
@@ -91,12 +108,17 @@ can_go(GraphLinker *linker, const PointId *links, int n, PointId target)
 	nback = links_of(linker, target, back);
 	for (int i = 0; i < nback; i++)
 	{
-		PointId		theirs[GRAPH_MAX_LINKS];
-
-		if (back[i] == new_point->point ||
+		if (back[i] == point || back[i] == new_point->point ||
 			!contains(theirs, links_of(linker, back[i], theirs), target))
 			continue;
-		if (contains(links, n, back[i]) || ++count > MANY_LINKS)
+		if (contains(links, n, back[i]))
+			return true;
+		back[nthere++] = back[i];
+	}
+	for (int i = 0; i < n && nthere > 0; i++)
+	{
+		if (share_any(back, nthere, theirs,
+					  links_of(linker, links[i], theirs)))
 			return true;
 	}
 	return false;
@@ -107,7 +129,8 @@ can_go(GraphLinker *linker, const PointId *links, int n, PointId target)
  * that can go, the worst first.  Returns how many are left.
  */
 static int
-shorten_list(GraphLinker *linker, PointId *links, int n, int nwanted)
+shorten_list(GraphLinker *linker, PointId point, PointId *links, int n,
+			 int nwanted)
 {
 	int			stop = Max(nwanted - MAX_PLACES, 0);
 
@@ -119,7 +142,7 @@ shorten_list(GraphLinker *linker, PointId *links, int n, int nwanted)
 			continue;
 		memmove(links + i, links + i + 1, (n - 1 - i) * sizeof(PointId));
 		links[n - 1] = link;
-		if (can_go(linker, links, n - 1, link))
+		if (can_go(linker, point, links, n - 1, link))
 			n--;
 	}
 	return n;
@@ -166,12 +189,14 @@ add_link(GraphLinker *linker, GraphLinkChange *change, LinkNeed need)
 	links[n++] = new_point;
 	if (n > max)
 	{
+		if (need == LINK_IF_ROOM)
+			return LINK_REFUSED;
 		nchosen = order_links(linker, change->point, links, n, max);
 		if (need == LINK_IF_CHOSEN &&
 			!contains(links, nchosen, new_point))
 			return LINK_REFUSED;
 		if (change->level == 0 && need != LINK_ANYWAY)
-			n = shorten_list(linker, links, n, nchosen);
+			n = shorten_list(linker, change->point, links, n, nchosen);
 		else
 		{
 			if (!contains(links, nchosen, new_point))
@@ -251,6 +276,28 @@ link_back_at(GraphLinker *linker, GraphLevel level)
 	return linked;
 }
 
+/* Links a point to the new one, or tells that its need is not enough. */
+static bool
+link_one(GraphLinker *linker, PointId point, LinkNeed need)
+{
+	GraphWriter *writer = linker->writer;
+	GraphLinkChange *change = linker->changes;
+
+	for (int attempt = 0; attempt < MAX_MUST_ATTEMPTS; attempt++)
+	{
+		LinkPlan	plan = plan_link(linker, point, 0, need, change);
+
+		if (plan == LINK_THERE)
+			return true;
+		if (plan != LINK_ADDED)
+			break;
+		writer->write_links(writer, change, 1);
+		if (change->done)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Links some neighbour, or what else was found, with need LINK_ANYWAY the
  * first that is there.
@@ -258,32 +305,51 @@ link_back_at(GraphLinker *linker, GraphLevel level)
 static bool
 must_link_back(GraphLinker *linker, LinkNeed need)
 {
-	GraphWriter *writer = linker->writer;
-	GraphLinkChange *change = linker->changes;
-
 	for (int i = 0; i < linker->ncandidates; i++)
 	{
-		for (int attempt = 0; attempt < MAX_MUST_ATTEMPTS; attempt++)
-		{
-			LinkPlan	plan = plan_link(linker, linker->candidates[i].point,
-										 0, need, change);
-
-			if (plan == LINK_THERE)
-				return true;
-			if (plan != LINK_ADDED)
-				break;
-			writer->write_links(writer, change, 1);
-			if (change->done)
-				return true;
-		}
+		if (link_one(linker, linker->candidates[i].point, need))
+			return true;
 	}
 	return false;
+}
+
+/*
+ * Links a point behind those found, the first that has room.  Where a few points
+ * are the nearest ones of all others, their lists are full of links that are
+ * needed, and most of the others have room.
+ */
+static bool
+link_from_behind(GraphLinker *linker)
+{
+	PointId	   *queue = palloc(MAX_BEHIND * sizeof(PointId));
+	int			nqueued = Min(linker->ncandidates, MAX_BEHIND);
+	bool		linked = false;
+
+	for (int i = 0; i < nqueued; i++)
+		queue[i] = linker->candidates[i].point;
+	for (int i = 0; i < nqueued && !linked; i++)
+	{
+		PointId		links[GRAPH_MAX_LINKS];
+		int			n = links_of(linker, queue[i], links);
+
+		for (int j = 0; j < n && nqueued < MAX_BEHIND && !linked; j++)
+		{
+			if (links[j] == linker->point->point ||
+				contains(queue, nqueued, links[j]))
+				continue;
+			linked = link_one(linker, links[j], LINK_IF_ROOM);
+			queue[nqueued++] = links[j];
+		}
+	}
+	pfree(queue);
+	return linked;
 }
 
 bool
 graph_must_link_back(GraphLinker *linker)
 {
 	return must_link_back(linker, LINK_IF_POSSIBLE) ||
+		link_from_behind(linker) ||
 		must_link_back(linker, LINK_ANYWAY);
 }
 

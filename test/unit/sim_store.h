@@ -75,6 +75,7 @@ typedef struct SimOptions
 	int			per_page;		/* points */
 	double		yield;			/* how often others run */
 	double		blur;			/* how wrong distances of a search are */
+	bool		hubs;			/* see sim_distance */
 } SimOptions;
 
 typedef struct Sim
@@ -159,11 +160,24 @@ sim_record(Sim *sim)
 	sim->records++;
 }
 
+/*
+ * With hubs, vectors are as good as orthogonal, like those of very many
+ * dimensions: what is left of them are their norms, and the few shortest ones
+ * are the nearest of all others.
+ */
 static inline float
 sim_distance(const Sim *sim, const float *a, const float *b)
 {
 	float		sum = 0;
 
+	if (sim->options.hubs)
+	{
+		if (memcmp(a, b, sim->options.dim * sizeof(float)) == 0)
+			return 0;
+		for (int i = 0; i < sim->options.dim; i++)
+			sum += a[i] * a[i] + b[i] * b[i];
+		return sum;
+	}
 	for (int i = 0; i < sim->options.dim; i++)
 		sum += (a[i] - b[i]) * (a[i] - b[i]);
 	return sum;
