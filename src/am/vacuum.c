@@ -568,6 +568,22 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	return stats;
 }
 
+static void
+note_overflow_space(Relation index)
+{
+	HnswPageStore store;
+	const HnswRegionDirectory *directory;
+
+	hnsw_page_store_init(&store, index);
+	directory = hnsw_directory(&store.reader.ix->meta, HNSW_REGION_OVERFLOW);
+	for (uint32 i = 0; i < directory->npages; i++)
+	{
+		vacuum_delay_point(false);
+		hnsw_writer_note_space(&store.reader, i);
+	}
+	IndexFreeSpaceMapVacuum(index);
+}
+
 static bool
 nothing_is_dead(ItemPointer tid, void *arg)
 {
@@ -576,7 +592,8 @@ nothing_is_dead(ItemPointer tid, void *arg)
 
 /*
  * A vacuum that found no dead rows comes here only; it is the time to give
- * back what others have left dead.
+ * back what others have left dead.  Any other has given back items, and the
+ * free space map, which is not logged, may not know of earlier ones.
  */
 IndexBulkDeleteResult *
 hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
@@ -593,7 +610,7 @@ hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 			return NULL;
 		stats = hnsw_bulk_delete(info, NULL, nothing_is_dead, NULL);
 	}
+	note_overflow_space(info->index);
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
-	IndexFreeSpaceMapVacuum(info->index);
 	return stats;
 }

@@ -187,3 +187,28 @@ hnsw_overflow_drop(HnswReader *reader, const ItemPointerData *where)
 							hnsw_reader_block(reader, HNSW_REGION_OVERFLOW,
 											  page_no), space);
 }
+
+/*
+ * Pages behind the end of the file are left out, as the map has no place for
+ * them.  One that is damaged is so for whoever wants an item of it; nothing of
+ * it gets into the map.
+ */
+void
+hnsw_writer_note_space(HnswReader *reader, uint32 page_no)
+{
+	BlockNumber block = hnsw_reader_block(reader, HNSW_REGION_OVERFLOW,
+										  page_no);
+	Buffer		buffer;
+	Page		page;
+	Size		space;
+
+	if (block >= RelationGetNumberOfBlocks(reader->index))
+		return;
+	buffer = ReadBuffer(reader->index, block);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	space = PageIsNew(page) ? HNSW_OVERFLOW_MAX_ITEM :
+		PageGetExactFreeSpace(page);
+	UnlockReleaseBuffer(buffer);
+	RecordPageWithFreeSpace(reader->index, block, space);
+}

@@ -130,6 +130,12 @@ extern bool hnsw_writer_free(HnswReader *reader, const PointId *points, int n);
 extern void hnsw_writer_take_back(HnswReader *reader, const PointId *points,
 								  int n);
 
+/*
+ * Tells the free space map how much room a page of the overflow region has, in
+ * case it does not know: after a crash, or on a server that was a standby.
+ */
+extern void hnsw_writer_note_space(HnswReader *reader, uint32 page_no);
+
 /* Says when the first of the points was marked that are dead. */
 extern void hnsw_writer_dead_xid(HnswReader *reader,
 								 FullTransactionId dead_xid);
