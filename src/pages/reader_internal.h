@@ -1,0 +1,72 @@
+/*-------------------------------------------------------------------------
+ *
+ * reader_internal.h
+ *	  What the sources that read an index share.
+ *
+ * src/pages/reader_internal.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HNSW_READER_INTERNAL_H
+#define HNSW_READER_INTERNAL_H
+
+#include "pages/reader.h"
+#include "pages/unpinned.h"
+
+#define CACHE_LINE				64
+
+/* Bytes of a long code or list that are asked for ahead */
+#define MAX_PREFETCH			512
+
+extern void hnsw_point_corrupted(HnswReader *reader, PointId point,
+								 const char *what) pg_attribute_noreturn();
+
+/* Complains that the region has no such page. */
+extern void hnsw_page_missing(HnswReader *reader, HnswRegionId region,
+							  uint32 page_no) pg_attribute_noreturn();
+
+/* Pins a block that is page page_no of the region. */
+extern Buffer hnsw_pin_block(HnswReader *reader, HnswRegionId region,
+							 uint32 page_no, BlockNumber block);
+
+/*
+ * Block of a page of a region.  The page numbers we are asked for come from
+ * point ids that were checked against the metapage, whose directories were
+ * checked against the same number.
+ */
+static inline BlockNumber
+locate_page(HnswReader *reader, HnswRegionId region, uint32 page_no)
+{
+	BlockNumber block = hnsw_region_block(hnsw_directory(&reader->ix->meta,
+														 region), page_no);
+
+	if (unlikely(block == InvalidBlockNumber))
+		hnsw_page_missing(reader, region, page_no);
+	return block;
+}
+
+static inline void
+count_unpinned(HnswReader *reader, HnswRegionId region)
+{
+	reader->pins[region]++;
+	unpinned_count(reader->index);
+}
+
+static inline void
+prefetch_bytes(const char *from, int length)
+{
+	for (int i = 0; i < length; i += CACHE_LINE)
+		__builtin_prefetch(from + i);
+	__builtin_prefetch(from + length - 1);
+}
+
+/* Asks for bytes of the page in a shared buffer */
+static inline void
+prefetch_in_buffer(Buffer buffer, int offset, int length)
+{
+	if (BufferIsLocal(buffer))
+		return;
+	prefetch_bytes((char *) BufferGetBlock(buffer) + offset, length);
+}
+
+#endif							/* HNSW_READER_INTERNAL_H */
