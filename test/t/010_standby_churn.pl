@@ -88,7 +88,10 @@ for my $round (1 .. $rounds)
 
 	# The standby's snapshot does not see the rows that go.  They are all of
 	# some blocks, as the executor has a pin on the block of the row that a
-	# cursor is at.
+	# cursor is at, which replay waits for where rows are removed, or frozen
+	# (with checksums, PostgreSQL 18's default, VACUUM does that at once).
+	$primary->safe_psql('postgres',
+		'VACUUM (FREEZE, INDEX_CLEANUP OFF, TRUNCATE OFF) busy, twins');
 	$primary->safe_psql('postgres',
 		"DELETE FROM busy WHERE ctid >= '($from, 0)' AND ctid < '($to, 0)';
 		 DELETE FROM twins WHERE ctid >= '($round, 0)' AND ctid < '($next, 0)'"
