@@ -19,11 +19,11 @@
 #define MAX_PREFETCH			512
 
 extern void hnsw_point_corrupted(HnswReader *reader, PointId point,
-								 const char *what) pg_attribute_noreturn();
+								 const char *what);
 
 /* Complains that the region has no such page. */
 extern void hnsw_page_missing(HnswReader *reader, HnswRegionId region,
-							  uint32 page_no) pg_attribute_noreturn();
+							  uint32 page_no);
 
 /* Pins a block that is page page_no of the region. */
 extern Buffer hnsw_pin_block(HnswReader *reader, HnswRegionId region,

@@ -35,7 +35,7 @@ AS $$ SELECT backend_type = 'parallel worker' FROM pg_stat_activity
 CREATE FUNCTION fails_in(worker bool, v vector) RETURNS vector
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
-	IF in_worker() = worker THEN
+	IF public.in_worker() = worker THEN
 		RAISE EXCEPTION 'no vector here';
 	END IF;
 	PERFORM pg_sleep(0.001);

@@ -536,15 +536,12 @@ check_list(Sim *sim, PointId id, int level)
 static void
 check_points(Sim *sim)
 {
-	bool		any_live = false;
-
 	for (PointId id = 0; id < sim->npoints; id++)
 	{
 		const SimPoint *point = &sim->points[id];
 
 		if (point->state != SIM_LIVE && point->state != SIM_DEAD)
 			continue;
-		any_live |= point->state == SIM_LIVE;
 		sim_check(sim, (point->nrows > 0) == (point->state == SIM_LIVE),
 				  "a point without rows is alive, or a dead one has some");
 		for (int level = 0; level <= point->level; level++)
@@ -1018,7 +1015,7 @@ report(int nepisodes, int nfaults)
 	unit_ok(nfaults == 0, "the invariants hold in %d of %d episodes",
 			nepisodes - nfaults, nepisodes);
 	unit_ok(total.lost * 200 <= total.points_checked &&
-			total.lost_clean * 10000 <= total.points_checked,
+			total.lost_clean * 50000 <= total.points_checked,
 			"points that cannot be reached: %llu of %llu, "
 			"%llu where no vacuum was cut off and m is 4 or more",
 			(unsigned long long) total.lost,
