@@ -59,14 +59,30 @@ contains(const PointId *points, int n, PointId point)
 	return false;
 }
 
-/* The links of a point at level 0; none when it is gone */
+/*
+ * The links of a point at level 0; none when it is gone.  If they are about to
+ * change they are as they will be: two lists that are written together must not
+ * rely on each other for what both give up.
+ */
 static int
 links_of(GraphLinker *linker, PointId point, PointId *links)
 {
 	GraphStore *graph = linker->graph;
 	bool		live = true;
-	int			n = graph->get_links(graph, point, 0, links, &live);
+	int			n;
 
+	for (int i = 0; i < linker->npending; i++)
+	{
+		const GraphLinkChange *change = graph_change(linker->writer,
+													 linker->changes, i);
+
+		if (change->point == point)
+		{
+			memcpy(links, change->links, change->nlinks * sizeof(PointId));
+			return change->nlinks;
+		}
+	}
+	n = graph->get_links(graph, point, 0, links, &live);
 	return live ? n : 0;
 }
 
@@ -244,7 +260,9 @@ try_link_back(GraphLinker *linker, GraphLevel level, PointId *neighbours,
 
 		linked |= plan == LINK_THERE;
 		nchanges += plan == LINK_ADDED;
+		linker->npending = level == 0 ? nchanges : 0;
 	}
+	linker->npending = 0;
 	if (nchanges > 0)
 		writer->write_links(writer, linker->changes, nchanges);
 	for (int i = 0; i < nchanges; i++)

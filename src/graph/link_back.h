@@ -21,6 +21,7 @@ typedef struct GraphLinker
 	int			m;
 	GraphSelectOptions select;
 	GraphLinkChange *changes;	/* as many as a point chooses links */
+	int			npending;		/* of them are planned and not written */
 	const GraphNewPoint *point;
 
 	/* at level 0: all that may link to it, those that it links to first */
