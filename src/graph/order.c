@@ -19,6 +19,13 @@
  *	this, links both ways	2.4		   10.0			269
  *	recursive bisection		 50			9.7			255
  *
+ * Before all others come the few points of high levels.  Every search passes
+ * some of them, wherever it goes, so they are worth pages of their own, which stay
+ * in memory.  With a quarter of the pages of codes there, the least recently used
+ * going first, a search at ef 20 misses 89 of them instead of 105.  (With the 2
+ * percent that other searches visited most it would miss 90, with the 2 percent
+ * to which most points have links 106.)
+ *
  * src/graph/order.c
  *
  *-------------------------------------------------------------------------
@@ -31,6 +38,9 @@
 
 /* How many points back links count */
 #define ORDER_WINDOW	64
+
+/* Points of levels that at most one point in so many has come first. */
+#define FEW				64
 
 /*
  * The points without a number, in a list for every number of links that lead
@@ -129,24 +139,71 @@ graph_locality_order_size(PointId npoints)
 	return npoints * (3 * sizeof(PointId) + sizeof(uint8));
 }
 
+/* Gives a point the next number. */
+static void
+take_number(Ranking *ranking, PointId *new_ids, PointId point, PointId *next)
+{
+	ranking_remove(ranking, point);
+	new_ids[point] = (*next)++;
+}
+
+/*
+ * From this level on there is at most one point in FEW.  (A point reaches level l
+ * with probability 1 / m^l.)
+ */
+static GraphLevel
+level_of_few(int m)
+{
+	GraphLevel	level = 1;
+	int			reach = m;
+
+	while (reach < FEW && level < GRAPH_MAX_LEVEL)
+	{
+		reach *= m;
+		level++;
+	}
+	return level;
+}
+
+/* Gives the first numbers to the points of high levels, highest first. */
+static PointId
+number_high_levels(Ranking *ranking, const GraphBuild *build, PointId npoints,
+				   PointId *new_ids)
+{
+	GraphLevel	lowest = level_of_few(build->options.m);
+	PointId		next = 0;
+
+	for (GraphLevel level = GRAPH_MAX_LEVEL; level >= lowest; level--)
+	{
+		for (PointId point = 0; point < npoints; point++)
+		{
+			if (build->levels[point] == level)
+				take_number(ranking, new_ids, point, &next);
+		}
+	}
+	return next;
+}
+
 PointId *
 graph_locality_order(GraphBuild *build, PointId npoints)
 {
 	PointId    *new_ids = graph_array_alloc(npoints, sizeof(PointId));
 	PointId		window[ORDER_WINDOW];
+	PointId		nwindow = 0;
+	PointId		next;
 	Ranking		ranking;
 
 	ranking_create(&ranking, npoints);
 	for (PointId i = 0; i < npoints; i++)
 		new_ids[i] = InvalidPointId;
-	for (PointId i = 0; i < npoints; i++)
+	next = number_high_levels(&ranking, build, npoints, new_ids);
+	while (next < npoints)
 	{
-		PointId		point = i == 0 ? build->shared->entry : ranking_best(&ranking);
-		PointId    *oldest = &window[i % ORDER_WINDOW];
+		PointId		point = ranking_best(&ranking);
+		PointId    *oldest = &window[nwindow % ORDER_WINDOW];
 
-		ranking_remove(&ranking, point);
-		new_ids[point] = i;
-		if (i >= ORDER_WINDOW)
+		take_number(&ranking, new_ids, point, &next);
+		if (nwindow++ >= ORDER_WINDOW)
 			count_links(&ranking, build, new_ids, *oldest, -1);
 		*oldest = point;
 		count_links(&ranking, build, new_ids, point, 1);

@@ -1080,6 +1080,22 @@ is_permutation(const PointId *new_ids, uint32 n)
 	return good;
 }
 
+/* Are the points of levels that one in 64 has, or fewer, before the others? */
+static bool
+high_levels_come_first(GraphBuild *build, const PointId *new_ids, int m,
+					   uint32 n)
+{
+	int			lowest = (int) ceil(log(64) / log(m) - 1e-9);
+	uint32		nhigh = 0;
+	uint32		nfirst = 0;
+
+	for (uint32 i = 0; i < n; i++)
+		nhigh += graph_build_level(build, i) >= lowest;
+	for (uint32 i = 0; i < n; i++)
+		nfirst += graph_build_level(build, i) >= lowest && new_ids[i] < nhigh;
+	return nfirst == nhigh;
+}
+
 /* Mean of log2 of the differences of numbers along links */
 static double
 mean_bits(GraphBuild *build, uint32 n, const PointId *new_ids)
@@ -1170,6 +1186,8 @@ test_build(const BuildCase *c)
 	new_ids = graph_locality_order(build, c->n);
 	unit_ok(is_permutation(new_ids, c->n), "%s: the order is a permutation",
 			c->name);
+	unit_ok(high_levels_come_first(build, new_ids, c->m, c->n),
+			"%s: high levels come first", c->name);
 	if (c->n >= 1000 && c->distance == memory_l2 && c->m >= 8 && c->m <= 16)
 	{
 		double		before = mean_bits(build, c->n, NULL);
