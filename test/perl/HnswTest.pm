@@ -194,8 +194,10 @@ BEGIN
 END $$;
 SQL
 
-# new_node(NAME, [init => {...}], [settings => TEXT]): a running server with
-# nothing in it.  What builds write is in its WAL, unless a setting says not.
+# new_node(NAME, [init => {...}], [settings => TEXT], [damaged => 1]): a running
+# server with nothing in it.  What builds write is in its WAL, unless a setting
+# says not.  One whose files are to be damaged has no checksums, PostgreSQL 18's
+# default, as these would find it first.
 sub new_node
 {
 	my ($name, %options) = @_;
@@ -206,6 +208,13 @@ sub new_node
 		"wal_level = replica\nautovacuum = off\njit = off\n"
 		  . ($options{settings} // ''));
 	$node->start;
+	if ($options{damaged}
+		&& $node->safe_psql('postgres', 'SHOW data_checksums') eq 'on')
+	{
+		$node->stop;
+		system_or_bail('pg_checksums', '--disable', '-D', $node->data_dir);
+		$node->start;
+	}
 	return $node;
 }
 

@@ -10,7 +10,7 @@ use lib "$FindBin::RealBin/../perl";
 use HnswTest;
 use Test::More;
 
-my $node = new_node('sparse_damage');
+my $node = new_node('sparse_damage', damaged => 1);
 my $block_size = 8192;
 
 $node->safe_psql('postgres', <<'SQL');
