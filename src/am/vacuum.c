@@ -521,6 +521,7 @@ remove_points(BulkDelete *state)
 	state->npoints = state->reader->ix->meta.npoints;
 
 	create_graph(state);
+	HNSW_TEST_POINT("vacuum-look");
 	look_at_points(state, &horizon);
 	replace_entry(state);
 	if (state->any_marked || graph_vacuum_nold(state->graph) > 0)
@@ -569,17 +570,18 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 }
 
 static void
-note_overflow_space(Relation index)
+note_overflow_space(Relation index, BufferAccessStrategy strategy)
 {
 	HnswPageStore store;
 	const HnswRegionDirectory *directory;
+	BlockNumber file_blocks = RelationGetNumberOfBlocks(index);
 
 	hnsw_page_store_init(&store, index);
 	directory = hnsw_directory(&store.reader.ix->meta, HNSW_REGION_OVERFLOW);
 	for (uint32 i = 0; i < directory->npages; i++)
 	{
 		vacuum_delay_point(false);
-		hnsw_writer_note_space(&store.reader, i);
+		hnsw_writer_note_space(&store.reader, i, file_blocks, strategy);
 	}
 	IndexFreeSpaceMapVacuum(index);
 }
@@ -610,7 +612,7 @@ hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 			return NULL;
 		stats = hnsw_bulk_delete(info, NULL, nothing_is_dead, NULL);
 	}
-	note_overflow_space(info->index);
+	note_overflow_space(info->index, info->strategy);
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	return stats;
 }

@@ -157,8 +157,7 @@ hnsw_page_verify(Page page, HnswRegionId region, uint32 page_no,
 						index_name, block),
 				 errhint("Please REINDEX it.")));
 
-	if (tag->magic != HNSW_PAGE_MAGIC || tag->region != region ||
-		tag->page_no != page_no)
+	if (!hnsw_page_is(page, region, page_no))
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),
 				 errmsg("index \"%s\" contains corrupted page at block %u",

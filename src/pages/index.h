@@ -82,7 +82,17 @@ extern void hnsw_index_refresh(HnswIndex *ix, Relation index);
 extern void hnsw_meta_validate(const HnswMetaPageData *meta,
 							   const char *index_name);
 
-/* Errors when page is not page page_no of the region. */
+/* Is that page page_no of the region? */
+static inline bool
+hnsw_page_is(Page page, HnswRegionId region, uint32 page_no)
+{
+	const HnswPageTag *tag = HnswPageGetTag(page);
+
+	return tag->magic == HNSW_PAGE_MAGIC && tag->region == region &&
+		tag->page_no == page_no;
+}
+
+/* Errors when it is not. */
 extern void hnsw_page_verify(Page page, HnswRegionId region, uint32 page_no,
 							 BlockNumber block, const char *index_name);
 

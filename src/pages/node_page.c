@@ -196,7 +196,10 @@ node_set_xid(HnswNode *node, FullTransactionId next)
 	ItemPointerSet(&node->heaptid, (BlockNumber) (xid >> 16), (uint16) xid);
 }
 
-/* There is room for 48 bits: how long ago it was can be told for so long. */
+/*
+ * There is room for 48 bits: how long ago it was can be told for half as long,
+ * and that it was since next was read.
+ */
 FullTransactionId
 node_xid(const HnswNode *node, FullTransactionId next)
 {
@@ -205,6 +208,8 @@ node_xid(const HnswNode *node, FullTransactionId next)
 	uint64		now = U64FromFullTransactionId(next);
 	uint64		age = (now - low) & ((UINT64CONST(1) << 48) - 1);
 
+	if (age >= UINT64CONST(1) << 47)
+		return FullTransactionIdFromU64(now + ((UINT64CONST(1) << 48) - age));
 	return FullTransactionIdFromU64(now > age ? now - age : 0);
 }
 

@@ -62,7 +62,7 @@ extern bool node_page_put(Page page, int nodes_per_page, int index,
  */
 extern void node_set_xid(HnswNode *node, FullTransactionId next);
 
-/* That transaction id; next is now's. */
+/* That transaction id, before or after next. */
 extern FullTransactionId node_xid(const HnswNode *node,
 								  FullTransactionId next);
 

@@ -190,25 +190,28 @@ hnsw_overflow_drop(HnswReader *reader, const ItemPointerData *where)
 
 /*
  * Pages behind the end of the file are left out, as the map has no place for
- * them.  One that is damaged is so for whoever wants an item of it; nothing of
- * it gets into the map.
+ * them.  One that is another page than it should be has no room for anybody.
  */
 void
-hnsw_writer_note_space(HnswReader *reader, uint32 page_no)
+hnsw_writer_note_space(HnswReader *reader, uint32 page_no,
+					   BlockNumber file_blocks, BufferAccessStrategy strategy)
 {
 	BlockNumber block = hnsw_reader_block(reader, HNSW_REGION_OVERFLOW,
 										  page_no);
 	Buffer		buffer;
 	Page		page;
-	Size		space;
+	Size		space = 0;
 
-	if (block >= RelationGetNumberOfBlocks(reader->index))
+	if (block >= file_blocks)
 		return;
-	buffer = ReadBuffer(reader->index, block);
+	buffer = ReadBufferExtended(reader->index, MAIN_FORKNUM, block, RBM_NORMAL,
+								strategy);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	page = BufferGetPage(buffer);
-	space = PageIsNew(page) ? HNSW_OVERFLOW_MAX_ITEM :
-		PageGetExactFreeSpace(page);
+	if (PageIsNew(page))
+		space = HNSW_OVERFLOW_MAX_ITEM;
+	else if (hnsw_page_is(page, HNSW_REGION_OVERFLOW, page_no))
+		space = PageGetExactFreeSpace(page);
 	UnlockReleaseBuffer(buffer);
 	RecordPageWithFreeSpace(reader->index, block, space);
 }

@@ -217,12 +217,6 @@ typedef struct HnswNode
 
 #define HnswNodeLevel(node) ((node)->info & HNSW_NODE_LEVEL_MASK)
 
-/* Does the point stand for any row? */
-#define HnswNodeHasRows(node) \
-	(((node)->info & HNSW_NODE_DEAD) == 0 && \
-	 (ItemPointerIsValid(&(node)->heaptid) || \
-	  ((node)->info & HNSW_NODE_MORE_TIDS) != 0))
-
 /*
  * A variable part of exactly so many bytes, then unused bytes that it can grow
  * into without moving.
@@ -244,6 +238,16 @@ typedef struct HnswNode
 #define HnswNodeIsLive(node) \
 	(((node)->info & (HNSW_NODE_PRESENT | HNSW_NODE_DEAD)) == \
 	 HNSW_NODE_PRESENT)
+
+/*
+ * Does the point stand for any row?  In place of the heap TID there can be
+ * something else in one that is not live.
+ */
+#define HnswNodeHasRows(node) \
+	(HnswNodeIsLive(node) && \
+	 (ItemPointerIsValid(&(node)->heaptid) || \
+	  ((node)->info & HNSW_NODE_MORE_TIDS) != 0))
+
 #define HnswNodeIsDead(node) \
 	(((node)->info & (HNSW_NODE_PRESENT | HNSW_NODE_DEAD)) == \
 	 (HNSW_NODE_PRESENT | HNSW_NODE_DEAD))

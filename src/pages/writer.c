@@ -105,6 +105,7 @@ try_write_point(HnswReader *reader, const HnswNewPoint *new_point,
 	PointId		point = new_point->point;
 	const HnswCode *code = new_point->code;
 	uint32		per_page = ix->meta.nodes_per_page;
+	HnswNodeCopy now;
 	PageBatch	batch;
 	Page		page;
 
@@ -114,7 +115,15 @@ try_write_point(HnswReader *reader, const HnswNewPoint *new_point,
 	page_batch_add(&batch, HNSW_REGION_NODES, point / per_page);
 	page_batch_open(&batch);
 	page = page_batch_page(&batch, HNSW_REGION_NODES, point / per_page);
-	copy->node.generation = node_page_generation(page, point % per_page);
+	if (!node_page_copy(page, per_page, point % per_page, &now) ||
+		!HnswNodeIsUnused(&now.node))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" is corrupted at point %u",
+						RelationGetRelationName(reader->index), point),
+				 errdetail("It was given to more than one insert."),
+				 errhint("Please REINDEX it.")));
+	copy->node.generation = now.node.generation;
 	if (!node_page_put(page, per_page, point % per_page, copy, LIST_SLACK))
 	{
 		page_batch_abort(&batch);

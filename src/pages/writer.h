@@ -134,7 +134,9 @@ extern void hnsw_writer_take_back(HnswReader *reader, const PointId *points,
  * Tells the free space map how much room a page of the overflow region has, in
  * case it does not know: after a crash, or on a server that was a standby.
  */
-extern void hnsw_writer_note_space(HnswReader *reader, uint32 page_no);
+extern void hnsw_writer_note_space(HnswReader *reader, uint32 page_no,
+								   BlockNumber file_blocks,
+								   BufferAccessStrategy strategy);
 
 /* Says when the first of the points was marked that are dead. */
 extern void hnsw_writer_dead_xid(HnswReader *reader,

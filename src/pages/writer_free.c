@@ -252,10 +252,11 @@ find_unlisted(Page page, int per_page)
 /*
  * Makes a free node a taken one.  It keeps its level and upper slots, and says
  * when that was, so that vacuum can take it back should its insert end here.
+ * next is a transaction id after ours, read while nothing was locked.
  */
 static void
-set_taken(Page page, int per_page, int index, const HnswNodeCopy *seen,
-		  const HnswNodeParts *parts)
+set_taken(Page page, int per_page, int index, FullTransactionId next,
+		  const HnswNodeCopy *seen, const HnswNodeParts *parts)
 {
 	HnswNodeParts taken_parts = *parts;
 	HnswNodeCopy copy;
@@ -264,13 +265,13 @@ set_taken(Page page, int per_page, int index, const HnswNodeCopy *seen,
 	copy.node.generation = seen->node.generation;
 	taken_parts.links_length = 0;
 	node_assemble(&copy, HnswNodeLevel(&seen->node), &taken_parts);
-	node_set_xid(&copy.node, ReadNextFullTransactionId());
+	node_set_xid(&copy.node, next);
 	(void) node_page_put(page, per_page, index, &copy, 0);
 }
 
 /* Takes the first free point of a page that is not listed, if there is one. */
 static int
-take_unlisted(Page page, int per_page)
+take_unlisted(Page page, int per_page, FullTransactionId next)
 {
 	int			index = find_unlisted(page, per_page);
 	HnswNodeCopy seen;
@@ -279,7 +280,7 @@ take_unlisted(Page page, int per_page)
 	if (index < 0 || !node_page_copy(page, per_page, index, &seen) ||
 		!node_parse(&seen, &parts))
 		return -1;
-	set_taken(page, per_page, index, &seen, &parts);
+	set_taken(page, per_page, index, next, &seen, &parts);
 	return index;
 }
 
@@ -301,6 +302,7 @@ static PointId
 take_on_page(HnswReader *reader, uint32 page_no)
 {
 	uint32		per_page = reader->ix->meta.nodes_per_page;
+	FullTransactionId next = ReadNextFullTransactionId();
 	PageBatch	batch;
 	int			index;
 
@@ -309,7 +311,7 @@ take_on_page(HnswReader *reader, uint32 page_no)
 	page_batch_add(&batch, HNSW_REGION_NODES, page_no);
 	page_batch_open(&batch);
 	index = take_unlisted(page_batch_page(&batch, HNSW_REGION_NODES, page_no),
-						  per_page);
+						  per_page, next);
 	if (index < 0)
 	{
 		page_batch_abort(&batch);
@@ -357,7 +359,7 @@ report_not_free(HnswReader *reader, PointId point, int level)
  * that is free beside it.
  */
 static PointId
-take_first(PageBatch *batch, int level, uint32 *slot)
+take_first(PageBatch *batch, int level, FullTransactionId next, uint32 *slot)
 {
 	uint32		per_page = batch->reader->ix->meta.nodes_per_page;
 	HnswMetaPageData *meta =
@@ -373,12 +375,12 @@ take_first(PageBatch *batch, int level, uint32 *slot)
 		!HnswNodeIsFree(&seen.node) || HnswNodeLevel(&seen.node) != level ||
 		!node_parse(&seen, &parts) || parts.links_length != sizeof(PointId))
 		report_not_free(batch->reader, point, level);
-	if (level == 0 && (beside = take_unlisted(page, per_page)) >= 0)
+	if (level == 0 && (beside = take_unlisted(page, per_page, next)) >= 0)
 		return point - point % per_page + beside;
 
 	*slot = parts.upper_slot;
 	memcpy(&meta->free_points[level], parts.links, sizeof(PointId));
-	set_taken(page, per_page, point % per_page, &seen, &parts);
+	set_taken(page, per_page, point % per_page, next, &seen, &parts);
 	return point;
 }
 
@@ -386,6 +388,7 @@ PointId
 hnsw_take_listed_point(HnswReader *reader, int level, uint32 *slot)
 {
 	uint32		per_page = reader->ix->meta.nodes_per_page;
+	FullTransactionId next = ReadNextFullTransactionId();
 	PointId		first;
 
 	while (PointIdIsValid(first = reader->ix->meta.free_points[level]))
@@ -401,7 +404,7 @@ hnsw_take_listed_point(HnswReader *reader, int level, uint32 *slot)
 		if (HnswPageGetMeta(page_batch_page(&batch, HNSW_REGION_META,
 											0))->free_points[level] == first)
 		{
-			point = take_first(&batch, level, slot);
+			point = take_first(&batch, level, next, slot);
 			page_batch_close(&batch);
 		}
 		else
