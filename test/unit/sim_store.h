@@ -42,7 +42,7 @@ typedef struct SimRow
 
 typedef enum SimPointState
 {
-	SIM_EMPTY,					/* the id was given out */
+	SIM_EMPTY,					/* the id was given out, new or once more */
 	SIM_LIVE,
 	SIM_DEAD,
 	SIM_FREE
@@ -59,7 +59,9 @@ typedef struct SimPoint
 	SimPointState state;
 	GraphLevel	level;
 	uint32		generation;		/* counts how often the id was given back */
-	uint64		dead_xid;		/* the next one when it was marked dead */
+	uint64		xid;			/* the next one when it was marked dead, or its
+								 * id was taken that was free; else 0 */
+	const void *taken_by;		/* who may write it */
 	PointId		next_free;
 	float		vector[SIM_MAX_DIM];
 	SimList    *lists;			/* level 0 to level */
@@ -418,6 +420,9 @@ sim_allocate(GraphWriter *writer, const GraphNewPoint *new_point)
 		sim_check(sim, point->state == SIM_FREE && point->level == level,
 				  "a point was in the list of free points and not free");
 		sim->free_points[level] = point->next_free;
+		point->state = SIM_EMPTY;
+		point->xid = sim->next_xid;
+		point->taken_by = writer;
 		return id;
 	}
 	id = sim->npoints++;
@@ -425,6 +430,7 @@ sim_allocate(GraphWriter *writer, const GraphNewPoint *new_point)
 	point = &sim->points[id];
 	memset(point, 0, sizeof(SimPoint));
 	point->level = level;
+	point->taken_by = writer;
 	point->lists = calloc(level + 1, sizeof(SimList));
 	return id;
 }
@@ -465,8 +471,8 @@ sim_write_point(GraphWriter *writer, const GraphNewPoint *new_point)
 		sim_set_list(point, new_point, (GraphLevel) level);
 	}
 	sim_record(sim);
-	sim_check(sim, point->state == SIM_EMPTY || point->state == SIM_FREE,
-			  "a point was written that is in use");
+	sim_check(sim, point->state == SIM_EMPTY && point->taken_by == writer,
+			  "a point was written that somebody else has");
 	sim_set_list(point, new_point, 0);
 	memcpy(point->vector, view->query, sizeof(point->vector));
 	point->state = SIM_LIVE;
@@ -518,7 +524,8 @@ sim_free_point(Sim *sim, PointId id)
 
 	if (sim->entry.point == id)
 		return;
-	sim_check(sim, point->state == SIM_DEAD, "a point was freed that is not dead");
+	sim_check(sim, point->state == SIM_DEAD || point->state == SIM_EMPTY,
+			  "a point was freed that is alive or free");
 	point->state = SIM_FREE;
 	point->generation++;
 	point->next_free = sim->free_points[point->level];

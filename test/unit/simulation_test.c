@@ -87,6 +87,7 @@ static struct
 	uint64		scans;
 	uint64		vacuums;
 	uint64		freed;
+	uint64		taken_back;		/* ids given out in vain */
 	uint64		cancels;
 	uint64		crashes;
 	uint64		checks;
@@ -370,11 +371,11 @@ release_rows(Sim *sim, SimRowState state)
 	}
 }
 
-/* Returns whether any point is dead. */
+/* Returns whether any point is dead, or not written. */
 static bool
 prune_page(Sim *sim, PointId first, PointId end)
 {
-	bool		any_dead = false;
+	bool		any_gone = false;
 
 	sim_record(sim);
 	for (PointId id = first; id < end; id++)
@@ -384,29 +385,62 @@ prune_page(Sim *sim, PointId first, PointId end)
 		if (point->state == SIM_LIVE && sim_prune(sim, point))
 		{
 			point->state = SIM_DEAD;
-			point->dead_xid = sim->next_xid;
+			point->xid = sim->next_xid;
 		}
-		any_dead |= point->state == SIM_DEAD;
+		any_gone |= point->state == SIM_DEAD || point->state == SIM_EMPTY;
 	}
-	return any_dead;
+	return any_gone;
+}
+
+/* What a vacuum measures the time by */
+typedef struct Horizon
+{
+	uint64		oldest;			/* transactions before this one are over */
+	PointId		begin_npoints;	/* these were given out by transactions ... */
+	uint64		begin_xid;		/* ... before this one */
+} Horizon;
+
+/* Takes back ids that were given out in vain, unless they are written by now. */
+static void
+take_back(Sim *sim, const PointId *ids, int n)
+{
+	if (n == 0)
+		return;
+	sim_record(sim);
+	for (int i = 0; i < n; i++)
+	{
+		if (sim->points[ids[i]].state == SIM_EMPTY)
+			sim_free_point(sim, ids[i]);
+	}
+	total.taken_back += n;
 }
 
 static void
-look_at_page(Sim *sim, GraphVacuum *vacuum, uint64 oldest, PointId first,
-			 PointId end)
+look_at_page(Sim *sim, GraphVacuum *vacuum, const Horizon *horizon,
+			 PointId first, PointId end)
 {
+	PointId		in_vain[64];
+	int			n = 0;
+
 	sim_step(sim);
 	for (PointId id = first; id < end; id++)
 	{
 		SimPoint   *point = &sim->points[id];
 
+		if (point->state == SIM_EMPTY &&
+			(point->xid > 0 ? point->xid <= horizon->oldest :
+			 id < horizon->begin_npoints &&
+			 horizon->begin_xid <= horizon->oldest))
+			in_vain[n++] = id;
+
 		if (point->state == SIM_LIVE)
 			graph_vacuum_note(vacuum, id, point->level, GRAPH_LIVE);
 		if (point->state == SIM_DEAD)
 			graph_vacuum_note(vacuum, id, point->level,
-							  point->dead_xid <= oldest ?
+							  point->xid <= horizon->oldest ?
 							  GRAPH_OLD_DEAD : GRAPH_DEAD);
 	}
+	take_back(sim, in_vain, n);
 }
 
 static void
@@ -451,12 +485,11 @@ set_query(void *arg, PointId point)
 
 /* Links and points, after the rows; see am/vacuum.c. */
 static void
-remove_points(Actor *actor)
+remove_points(Actor *actor, Horizon *horizon)
 {
 	Episode    *episode = actor->episode;
 	Sim		   *sim = &episode->sim;
 	PointId		per_page = sim->options.per_page;
-	uint64		oldest = oldest_transaction(episode);
 	GraphVacuumOptions options = {
 		.graph = &actor->view.graph,
 		.distances = &actor->view.distances,
@@ -470,9 +503,10 @@ remove_points(Actor *actor)
 		.arg = actor
 	};
 
+	horizon->oldest = oldest_transaction(episode);
 	actor->vacuum = graph_vacuum_create(&options);
 	for (PointId first = 0; first < options.npoints; first += per_page)
-		look_at_page(sim, actor->vacuum, oldest, first,
+		look_at_page(sim, actor->vacuum, horizon, first,
 					 Min(first + per_page, options.npoints));
 	replace_entry(sim, actor->vacuum);
 	for (PointId first = 0; first < options.npoints; first += per_page)
@@ -490,14 +524,18 @@ run_vacuum(void *arg)
 	Sim		   *sim = &episode->sim;
 	PointId		per_page = sim->options.per_page;
 	PointId		npoints = sim->npoints;
-	bool		any_dead = false;
+	Horizon		horizon = {
+		.begin_npoints = npoints,
+		.begin_xid = sim->next_xid
+	};
+	bool		any_gone = false;
 
 	doom_rows(sim);
 	sim_record(sim);
 	for (PointId first = 0; first < npoints; first += per_page)
-		any_dead |= prune_page(sim, first, Min(first + per_page, npoints));
-	if (any_dead)
-		remove_points(actor);
+		any_gone |= prune_page(sim, first, Min(first + per_page, npoints));
+	if (any_gone)
+		remove_points(actor, &horizon);
 	release_rows(sim, SIM_ROW_NONE);
 	episode->vacuum_runs = false;
 	episode->clean = true;
@@ -1005,12 +1043,13 @@ report(int nepisodes, int nfaults)
 		   (unsigned long long) total.crashes,
 		   (unsigned long long) total.cancels);
 	printf("# %llu rows inserted, %llu of them joined a point, %llu deleted, "
-		   "%llu vacuums, %llu points given back, %llu scans\n",
+		   "%llu vacuums, %llu points and %llu ids given back, %llu scans\n",
 		   (unsigned long long) total.inserts,
 		   (unsigned long long) total.joins,
 		   (unsigned long long) total.deletes,
 		   (unsigned long long) total.vacuums,
 		   (unsigned long long) total.freed,
+		   (unsigned long long) total.taken_back,
 		   (unsigned long long) total.scans);
 	unit_ok(nfaults == 0, "the invariants hold in %d of %d episodes",
 			nepisodes - nfaults, nepisodes);
@@ -1021,7 +1060,7 @@ report(int nepisodes, int nfaults)
 			(unsigned long long) total.lost,
 			(unsigned long long) total.points_checked,
 			(unsigned long long) total.lost_clean);
-	unit_ok(total.hub_lost * 20 <= total.hub_points_checked,
+	unit_ok(total.hub_lost * 30 <= total.hub_points_checked,
 			"with hubs: %llu of %llu",
 			(unsigned long long) total.hub_lost,
 			(unsigned long long) total.hub_points_checked);
