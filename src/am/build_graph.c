@@ -12,6 +12,8 @@
  */
 #include "postgres.h"
 
+#include <sys/mman.h>
+
 #include "am/build_graph.h"
 #include "commands/progress.h"
 #include "compat.h"
@@ -20,6 +22,9 @@
 #include "storage/dsm.h"
 #include "storage/shmem.h"
 #include "utils/memutils.h"
+
+/* Of the usual size, x86-64 and arm64 with pages of 4 kB */
+#define HUGE_PAGE	((Size) 2 * 1024 * 1024)
 
 Size
 graph_work_size(const Quantizer *quantizer, const GraphBuildOptions *options,
@@ -30,6 +35,23 @@ graph_work_size(const Quantizer *quantizer, const GraphBuildOptions *options,
 							build_points_scratch_size(rows));
 
 	return add_size(build_points_size(quantizer, rows), graph);
+}
+
+/*
+ * Asks for large pages.  A build looks at codes and lists all over its memory,
+ * so with small ones many a look misses the TLB, too.  What cannot be had is
+ * done without.
+ */
+static void
+want_huge_pages(char *memory, Size size)
+{
+#ifdef MADV_HUGEPAGE
+	char	   *begin = (char *) TYPEALIGN(HUGE_PAGE, memory);
+	char	   *end = (char *) TYPEALIGN_DOWN(HUGE_PAGE, memory + size);
+
+	if (begin < end)
+		(void) madvise(begin, end - begin, MADV_HUGEPAGE);
+#endif
 }
 
 void
@@ -44,6 +66,7 @@ graph_work_get_memory(GraphWork *work, Size size)
 			TYPEALIGN(PG_CACHE_LINE_SIZE,
 					  MemoryContextAllocHuge(CurrentMemoryContext,
 											 size + PG_CACHE_LINE_SIZE));
+	want_huge_pages(work->memory, size);
 }
 
 /* What is this process's own goes with its memory context. */
