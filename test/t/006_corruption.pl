@@ -181,7 +181,7 @@ sub make_links_away
 	my $pages = pages_of($name);
 	my $moved = 0;
 
-	for my $point (0 .. 40)
+	for my $point (100 .. 140)
 	{
 		$moved += $pages->move_links_away($point)
 		  unless $point == $pages->meta('entry_point');
