@@ -23,16 +23,17 @@
  * blocks up to the ones that it needs.
  *
  * That gets anywhere: a region that begins with a single page, and whose
- * extents are never joined, has 28 pages in the early extents, some 400 before
- * the late ones and 40 million before the last, each of which doubles it; a
- * file of 2^32 blocks is full before.
+ * extents are never joined, has 104 pages in the early extents, 435,000 before
+ * the late ones and 6 million before the last, each of which doubles it; a file
+ * of 2^32 blocks is full before.
  */
 #define GROWTH_DIVISOR_EARLY	128
-#define GROWTH_DIVISOR			16
+#define GROWTH_DIVISOR			10
 #define GROWTH_DIVISOR_LATE		4
+#define GROWTH_MINIMUM			4
 #define GROWTH_LIMIT		((uint32) (128 * 1024 * 1024 / BLCKSZ))
 #define EARLY_EXTENTS		28
-#define LATE_EXTENTS		76
+#define LATE_EXTENTS		116
 #define LAST_EXTENTS		(HNSW_MAX_EXTENTS - 16)
 
 
@@ -62,7 +63,8 @@ growth(const HnswRegionDirectory *directory)
 		return directory->npages / GROWTH_DIVISOR_LATE;
 	if (directory->nextents >= EARLY_EXTENTS)
 		return directory->npages / GROWTH_DIVISOR;
-	return Min(directory->npages / GROWTH_DIVISOR_EARLY, GROWTH_LIMIT);
+	return Max(Min(directory->npages, GROWTH_MINIMUM),
+			   Min(directory->npages / GROWTH_DIVISOR_EARLY, GROWTH_LIMIT));
 }
 
 void
