@@ -7,9 +7,9 @@
  * by estimated keys; the scan turns them into rows, in the order of exact
  * distances as the operator computes them:
  *
- *	  graph search -> batch of points -> refined keys with lower bounds
- *		 -> exact distance from the heap, for as few points as the lower
- *			bounds allow -> rows
+ *	  graph search -> batch of points with lower bounds of their keys
+ *		 -> refined keys and bounds, for as few points as the bounds allow
+ *		 -> exact distance from the heap, for as few as these allow -> rows
  *
  * A point whose exact key is at most the lower bound of every point not yet
  * looked at is next.  Bounds hold with BOUND_DEVIATIONS standard deviations
@@ -64,11 +64,17 @@
 /* Rounding of float32 sums against the operator's, relative to the key */
 #define ROUNDING			1e-5f
 
+/* So many candidates are refined at once */
+#define REFINE_STEP			16
+
+StaticAssertDecl(REFINE_STEP <= GRAPH_MAX_LINKS, "a step is scored in one call");
+
 /* A point that the graph has found */
 typedef struct Candidate
 {
-	float		bound;			/* the exact key is not below this */
+	float		bound;			/* the key by which rows leave is not below */
 	PointId		point;
+	bool		refined;		/* the bound is as good as it gets */
 } Candidate;
 
 /* A point whose rows are known, waiting for its turn */
@@ -101,7 +107,7 @@ typedef struct HnswScan
 
 	bool		started;
 	bool		exhausted;		/* the graph has no more */
-	Candidate  *candidates;		/* of this batch, by bound */
+	Candidate  *candidates;		/* of this batch, by bound from next on */
 	int			ncandidates;
 	int			next;			/* first not looked at */
 	pairingheap *ranked;
@@ -123,7 +129,12 @@ compare_ranked(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 	/* a heap gives its largest first, we want the nearest */
 	if (key_a < key_b)
 		return 1;
-	return key_a > key_b ? -1 : 0;
+	if (key_a > key_b)
+		return -1;
+
+	/* what is no number is infinite, and behind what is just that */
+	return (int) isnan(pairingheap_const_container(RankedPoint, node, b)->distance) -
+		(int) isnan(pairingheap_const_container(RankedPoint, node, a)->distance);
 }
 
 IndexScanDesc
@@ -239,9 +250,8 @@ prepare_search(HnswScan *so)
 	so->ranked = pairingheap_allocate(compare_ranked, NULL);
 	so->nranked = 0;
 	so->candidates = NULL;
-	so->ncandidates = 0;
-	so->next = 0;
-	so->last_key = -DBL_MAX;
+	so->ncandidates = so->next = 0;
+	so->last_key = -INFINITY;
 	so->exhausted = false;
 	so->scan->xs_recheckorderby = false;
 	so->scan->xs_recheck = false;
@@ -311,62 +321,46 @@ next_batch(HnswScan *so)
  */
 
 /*
- * Keys of codes that have no refinement are good already; what is missing is
- * their error, which needs the norm of the coded vector.  For distances it is
- * bounded by the triangle inequality, so that the code need not be read
- * again.
+ * The bound of a key, none when key or error is infinite.  Without rerank rows
+ * leave by their refined keys.
  */
-static bool
-bound_without_code(HnswScan *so, const GraphNeighbour *found, float *error)
-{
-	const Quantizer *quantizer = so->store.reader.ix->quantizer;
-	float		factors[QUANTIZER_MAX_FACTORS] = {0};
-
-	if (quantizer->kind == QUANTIZER_FLOAT ||
-		quantizer->kind == QUANTIZER_BITS)
-	{
-		*error = 0;
-		return true;
-	}
-	if (quantizer->kind == QUANTIZER_8 && quantizer->metric != HNSW_METRIC_IP)
-	{
-		float		norm = sqrtf(so->store.query->norm_sq) +
-			sqrtf(Max(found->distance, 0));
-
-		factors[1] = norm * norm;
-		*error = quantizer_error(so->store.query, factors, false);
-		return true;
-	}
-	return false;
-}
-
 static inline void
-set_bound(HnswScan *so, Candidate *candidate, PointId point, float key,
-		  float error)
+set_bound(HnswScan *so, Candidate *candidate, float key, float error,
+		  bool refined)
 {
-	candidate->point = point;
+	candidate->refined = refined;
 	candidate->bound = key;
-	if (so->rerank)
+	if (so->rerank || !refined)
+	{
 		candidate->bound -= so->deviations * error + ROUNDING * fabsf(key);
+		if (isnan(candidate->bound))
+			candidate->bound = -INFINITY;
+	}
 }
 
+/* The best keys and bounds for candidates that do not have them */
 static void
-refine_candidates(HnswScan *so, const GraphNeighbour *found, int n,
-				  Candidate *candidates)
+refine_candidates(HnswScan *so, Candidate *candidates, int n)
 {
-	PointId		points[GRAPH_MAX_LINKS];
-	float		keys[GRAPH_MAX_LINKS];
-	float		errors[GRAPH_MAX_LINKS];
+	Candidate  *coarse[REFINE_STEP];
+	PointId		points[REFINE_STEP];
+	float		keys[REFINE_STEP];
+	float		errors[REFINE_STEP];
+	int			ncoarse = 0;
 
-	Assert(n > 0 && n <= GRAPH_MAX_LINKS);
-	points[0] = found[0].point;
-	for (int i = 1; i < n; i++)
-		points[i] = found[i].point;
-	hnsw_reader_score_refined(&so->store.reader, so->store.query, points, n,
-							  keys, errors);
-	hnsw_scan_stats_count(HNSW_STAT_REFINED, n);
+	Assert(n <= REFINE_STEP);
 	for (int i = 0; i < n; i++)
-		set_bound(so, &candidates[i], points[i], keys[i], errors[i]);
+	{
+		if (candidates[i].refined)
+			continue;
+		points[ncoarse] = candidates[i].point;
+		coarse[ncoarse++] = &candidates[i];
+	}
+	hnsw_reader_score_refined(&so->store.reader, so->store.query, points,
+							  ncoarse, keys, errors);
+	hnsw_scan_stats_count(HNSW_STAT_REFINED, ncoarse);
+	for (int i = 0; i < ncoarse; i++)
+		set_bound(so, coarse[i], keys[i], errors[i], true);
 }
 
 static int
@@ -380,34 +374,64 @@ compare_candidates(const void *a, const void *b)
 	return ca->point < cb->point ? -1 : ca->point > cb->point;
 }
 
+/*
+ * Refines the first candidates, as the nearest of all may not be the one that
+ * it seems, and puts them where they belong among the others.
+ */
+static void
+refine_step(HnswScan *so)
+{
+	Candidate  *candidates = so->candidates + so->next;
+	int			n = so->ncandidates - so->next;
+	int			nstep = Min(n, REFINE_STEP);
+	Candidate	step[REFINE_STEP];
+	int			merged = 0;
+	int			other = nstep;
+
+	refine_candidates(so, candidates, nstep);
+	for (int i = 0; i < nstep; i++)
+		step[i] = candidates[i];
+	qsort(step, nstep, sizeof(Candidate), compare_candidates);
+	for (int i = 0; i < nstep; candidates[merged++] = step[i++])
+	{
+		while (other < n &&
+			   compare_candidates(&candidates[other], &step[i]) < 0)
+			candidates[merged++] = candidates[other++];
+	}
+}
+
+/* Bounds of points found, from the keys that the search has */
+static void
+bound_candidates(HnswScan *so, const GraphNeighbour *found, int n,
+				 Candidate *candidates)
+{
+	bool		refined = so->store.reader.ix->quantizer->refine_size == 0;
+	PointId		points[GRAPH_MAX_LINKS];
+	float		errors[GRAPH_MAX_LINKS];
+
+	Assert(n > 0 && n <= GRAPH_MAX_LINKS);
+	points[0] = candidates[0].point = found[0].point;
+	for (int i = 1; i < n; i++)
+		points[i] = candidates[i].point = found[i].point;
+	hnsw_reader_errors(&so->store.reader, so->store.query, points, n, errors);
+	for (int i = 0; i < n; i++)
+		set_bound(so, &candidates[i], found[i].distance, errors[i], refined);
+}
+
 static void
 take_batch(HnswScan *so)
 {
 	int			n;
 	const GraphNeighbour *found = graph_search_results(so->search, &n);
-	float		error;
 
 	if (so->candidates != NULL)
 		pfree(so->candidates);
 	so->candidates = palloc(Max(n, 1) * sizeof(Candidate));
 	so->ncandidates = n;
 	so->next = 0;
-
-	if (n > 0 && bound_without_code(so, &found[0], &error))
-	{
-		for (int i = 0; i < n; i++)
-		{
-			(void) bound_without_code(so, &found[i], &error);
-			set_bound(so, &so->candidates[i], found[i].point,
-					  found[i].distance, error);
-		}
-	}
-	else
-	{
-		for (int i = 0; i < n; i += GRAPH_MAX_LINKS)
-			refine_candidates(so, found + i, Min(n - i, GRAPH_MAX_LINKS),
-							  so->candidates + i);
-	}
+	for (int i = 0; i < n; i += GRAPH_MAX_LINKS)
+		bound_candidates(so, found + i, Min(n - i, GRAPH_MAX_LINKS),
+						 so->candidates + i);
 	qsort(so->candidates, n, sizeof(Candidate), compare_candidates);
 }
 
@@ -437,6 +461,16 @@ fill_candidates(HnswScan *so)
  * From candidates to rows
  *-------------------------------------------------------------------------
  */
+static void
+open_rows(HnswScan *so)
+{
+	MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(so));
+
+	so->rows = hnsw_heap_rows_open(so->scan->heapRelation,
+								   so->scan->indexRelation);
+	MemoryContextSwitchTo(old);
+}
+
 /*
  * The operator's result for a row, if the snapshot sees the row.  What it
  * computes is what the executor would compute.
@@ -448,13 +482,6 @@ exact_distance(HnswScan *so, ItemPointer tid, double *distance)
 	Datum		value;
 	MemoryContext old;
 
-	if (so->rows == NULL)
-	{
-		old = MemoryContextSwitchTo(GetMemoryChunkContext(so));
-		so->rows = hnsw_heap_rows_open(so->scan->heapRelation,
-									   so->scan->indexRelation);
-		MemoryContextSwitchTo(old);
-	}
 	if (!hnsw_heap_rows_fetch(so->rows, tid, so->scan->xs_snapshot, &value))
 		return false;
 	old = MemoryContextSwitchTo(so->rows->row_context);
@@ -495,6 +522,7 @@ rank_candidate(HnswScan *so, const Candidate *candidate)
 		/* all rows of a point have the same vector: one visible row will do */
 		do
 		{
+			CHECK_FOR_INTERRUPTS();
 			if (ranked->next == ranked->ntids)
 			{
 				forget_ranked(ranked);
@@ -508,7 +536,7 @@ rank_candidate(HnswScan *so, const Candidate *candidate)
 		ranked->key =
 			quantizer_key_from_distance(so->opclass->metric, ranked->distance);
 		if (isnan(ranked->key))
-			ranked->key = DBL_MAX;
+			ranked->key = INFINITY;
 	}
 	else if (ranked->ntids == 0)
 	{
@@ -517,6 +545,20 @@ rank_candidate(HnswScan *so, const Candidate *candidate)
 	}
 	pairingheap_add(so->ranked, &ranked->node);
 	so->nranked++;
+}
+
+/* Goes on with the next candidate, which is the one with the lowest bound. */
+static void
+rank_next(HnswScan *so)
+{
+	if (!so->candidates[so->next].refined)
+	{
+		refine_step(so);
+		return;
+	}
+	if (so->rerank && so->rows == NULL)
+		open_rows(so);
+	rank_candidate(so, &so->candidates[so->next++]);
 }
 
 static RankedPoint *
@@ -572,7 +614,7 @@ next_point(HnswScan *so)
 			return nearest;
 		}
 		if (so->next < so->ncandidates)
-			rank_candidate(so, &so->candidates[so->next++]);
+			rank_next(so);
 		else if (!fill_candidates(so) && nearest == NULL)
 			return NULL;
 	}
@@ -609,6 +651,7 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	bool		found;
 
 	Assert(ScanDirectionIsForward(direction));
+	CHECK_FOR_INTERRUPTS();
 	old = MemoryContextSwitchTo(so->context);
 	hnsw_scan_stats_resume();
 	if (so->store.query == NULL)

@@ -55,9 +55,15 @@ extern void hnsw_reader_score(HnswReader *reader, const QuantizedQuery *query,
 							  const PointId *points, int n, float *keys);
 
 /*
- * The same from navigation and refinement codes together, with the standard
- * deviation of each key's error; errors may be NULL.  For kinds without
- * refinement the keys are those of hnsw_reader_score.
+ * Standard deviations of the errors of these keys.  Reads what stands beside
+ * codes, not codes.
+ */
+extern void hnsw_reader_errors(HnswReader *reader, const QuantizedQuery *query,
+							   const PointId *points, int n, float *errors);
+
+/*
+ * Keys from navigation and refinement codes together, of a kind that has both,
+ * and the standard deviations of their errors.
  */
 extern void hnsw_reader_score_refined(HnswReader *reader,
 									  const QuantizedQuery *query,

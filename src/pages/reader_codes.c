@@ -87,6 +87,19 @@ record_code(Page page, const HnswRecordLayout *layout, uint32 index)
 		index * layout->code_size;
 }
 
+static inline void
+prefetch_factors(HnswReader *reader, const HnswRecordLayout *layout,
+				 const RecordPlace *place)
+{
+	Buffer		buffer = reader->ix->recent[place->block];
+
+	if (buffer != 0 && layout->factors_size > 0)
+		prefetch_in_buffer(buffer,
+						   HNSW_BODY_OFFSET +
+						   place->index * layout->factors_size,
+						   layout->factors_size);
+}
+
 static void
 prefetch_record(HnswReader *reader, const HnswRecordLayout *layout,
 				const RecordPlace *place)
@@ -99,11 +112,7 @@ prefetch_record(HnswReader *reader, const HnswRecordLayout *layout,
 	prefetch_in_buffer(buffer,
 					   layout->codes_offset + place->index * layout->code_size,
 					   hnsw_piece_length(layout, 0));
-	if (layout->factors_size > 0)
-		prefetch_in_buffer(buffer,
-						   HNSW_BODY_OFFSET +
-						   place->index * layout->factors_size,
-						   layout->factors_size);
+	prefetch_factors(reader, layout, place);
 }
 
 /* Finds the records of n points and asks for all of them. */
@@ -341,10 +350,9 @@ read_value_records(HnswReader *reader, const RecordPlace *places, int n,
 	}
 }
 
-/* errors may be NULL. */
 static void
 score_values(HnswReader *reader, const QuantizedQuery *query,
-			 const RecordPlace *places, int n, float *keys, float *errors)
+			 const RecordPlace *places, int n, float *keys)
 {
 	ValueRecord records[GRAPH_MAX_LINKS];
 
@@ -356,10 +364,6 @@ score_values(HnswReader *reader, const QuantizedQuery *query,
 
 		keys[i] = value == NULL ? INFINITY :
 			valid_key(quantizer_score(query, value, records[i].factors));
-		if (errors != NULL)
-			errors[i] = valid_error(quantizer_error(query,
-													records[i].factors,
-													false));
 	}
 }
 
@@ -452,7 +456,7 @@ hnsw_reader_score(HnswReader *reader, const QuantizedQuery *query,
 	locate_records(reader, HNSW_REGION_CODES, layout, points, n, places);
 	if (reader->ix->quantizer->variable_size)
 	{
-		score_values(reader, query, places, n, keys, NULL);
+		score_values(reader, query, places, n, keys);
 		return;
 	}
 	if (layout->pages_per_record > 1)
@@ -528,39 +532,78 @@ hnsw_reader_score_refined(HnswReader *reader, const QuantizedQuery *query,
 						  float *errors)
 {
 	HnswIndex  *ix = reader->ix;
-	bool		refined = ix->refine.per_page > 0;
 	RecordPlace code_places[GRAPH_MAX_LINKS];
 	RecordPlace refine_places[GRAPH_MAX_LINKS];
 
-	Assert(n <= GRAPH_MAX_LINKS);
+	Assert(n <= GRAPH_MAX_LINKS && ix->refine.per_page > 0);
 	locate_records(reader, HNSW_REGION_CODES, &ix->codes, points, n,
 				   code_places);
-	if (ix->quantizer->variable_size)
-	{
-		score_values(reader, query, code_places, n, keys, errors);
-		return;
-	}
-	if (refined)
-		locate_records(reader, HNSW_REGION_REFINE, &ix->refine, points, n,
-					   refine_places);
+	locate_records(reader, HNSW_REGION_REFINE, &ix->refine, points, n,
+				   refine_places);
 
 	for (int i = 0; i < n; i++)
 	{
 		float		factors[QUANTIZER_MAX_FACTORS];
 
-		if (refined)
-			keys[i] = refined_key(reader, query, &code_places[i],
-								  &refine_places[i], factors);
-		else
-			keys[i] =
-				valid_key(quantizer_finish(query,
-										   sum_pieces(reader,
-													  HNSW_REGION_CODES,
-													  &ix->codes,
-													  &code_places[i], query,
-													  factors),
-										   factors));
-		if (errors != NULL)
-			errors[i] = valid_error(quantizer_error(query, factors, refined));
+		keys[i] = refined_key(reader, query, &code_places[i],
+							  &refine_places[i], factors);
+		errors[i] = valid_error(quantizer_error(query, factors, true));
+	}
+}
+
+/* Points in one page, and the errors of their keys */
+typedef struct ErrorRun
+{
+	const HnswRecordLayout *layout;
+	const QuantizedQuery *query;
+	const RecordPlace *places;
+	int			n;
+	float	   *errors;
+} ErrorRun;
+
+static void
+error_run(Page page, void *arg)
+{
+	ErrorRun   *run = arg;
+
+	for (int i = 0; i < run->n; i++)
+	{
+		float		factors[QUANTIZER_MAX_FACTORS];
+
+		memcpy(factors,
+			   record_factors(page, run->layout, run->places[i].index),
+			   run->layout->factors_size);
+		run->errors[i] =
+			valid_error(quantizer_error(run->query, factors, false));
+	}
+}
+
+void
+hnsw_reader_errors(HnswReader *reader, const QuantizedQuery *query,
+				   const PointId *points, int n, float *errors)
+{
+	const HnswRecordLayout *layout = &reader->ix->codes;
+	RecordPlace places[GRAPH_MAX_LINKS];
+	ErrorRun	run = {.layout = layout, .query = query};
+
+	Assert(n <= GRAPH_MAX_LINKS);
+	for (int i = 0; i < n; i++)
+	{
+		if (layout->factors_size == 0)
+		{
+			errors[i] = quantizer_error(query, NULL, false);
+			continue;
+		}
+		locate_record(reader, HNSW_REGION_CODES, layout, points[i],
+					  &places[i]);
+		prefetch_factors(reader, layout, &places[i]);
+	}
+	for (int i = 0; i < n && layout->factors_size > 0; i += run.n)
+	{
+		run.places = &places[i];
+		run.n = in_one_page(&places[i], n - i);
+		run.errors = &errors[i];
+		look_at_records(reader, HNSW_REGION_CODES, places[i].page_no,
+						places[i].block, error_run, &run);
 	}
 }

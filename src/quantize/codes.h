@@ -63,6 +63,7 @@
  * be numbers of float32 anyway.
  */
 #define MAX_NORM			2e18f
+#define MAX_SAFE_NORM_SQ	(MAX_NORM * MAX_NORM)
 
 /* Loops over fixed runs of this length are what compilers vectorize at -O2 */
 #define RUN					8

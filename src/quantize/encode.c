@@ -27,7 +27,6 @@
  * is too small to matter, and nothing overflows.
  */
 #define MIN_SAFE_NORM_SQ	1e-20f
-#define MAX_SAFE_NORM_SQ	(MAX_NORM * MAX_NORM)
 
 /*
  * Steps from 0 to the largest coordinate of a vector, of points and queries

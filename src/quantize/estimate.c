@@ -16,6 +16,8 @@
  */
 #include "portable.h"
 
+#include <float.h>
+
 #include "distance/distance.h"
 #include "quantize/codes.h"
 
@@ -419,6 +421,34 @@ rotated_error(const QuantizedQuery *query, const float *factors, bool refined)
 	return error;
 }
 
+/*
+ * Codes of floats are the vectors, but what the operator sums up is rounded
+ * otherwise: the cosine's of normalized vectors, an inner product in another
+ * order.  Where terms cancel each other, that is not small beside the key.
+ */
+static float
+float_error(const QuantizedQuery *query, const float *factors)
+{
+	const Quantizer *quantizer = query->quantizer;
+	float		rounding = (sqrtf(quantizer->dim / 8.0f) + 8) * FLT_EPSILON / 2;
+	float		norm_sq;
+
+	switch (quantizer->metric)
+	{
+		case HNSW_METRIC_COSINE:
+			return 2 * rounding;
+		case HNSW_METRIC_IP:
+			norm_sq = Max(query->norm_sq, factors[FACTOR_FLOAT_NORM_SQ]);
+			if (norm_sq >= MAX_SAFE_NORM_SQ)
+				return INFINITY;	/* was made shorter, see make_values */
+			return rounding * sqrtf(query->norm_sq) *
+				sqrtf(factors[FACTOR_FLOAT_NORM_SQ]);
+		default:
+			break;
+	}
+	return 0;
+}
+
 float
 quantizer_error(const QuantizedQuery *query, const float *factors,
 				bool refined)
@@ -435,6 +465,7 @@ quantizer_error(const QuantizedQuery *query, const float *factors,
 		case QUANTIZER_SPARSE_8:
 			return sparse_error(query, factors);
 		case QUANTIZER_FLOAT:
+			return float_error(query, factors);
 		case QUANTIZER_BITS:
 			break;
 	}

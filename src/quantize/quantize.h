@@ -257,7 +257,7 @@ extern void quantizer_joined_as_query(const Quantizer *quantizer,
 /*
  * Standard deviation of the key's error (estimate against truth), from
  * theory and the point's factors: quantization of point and query together.
- * 0 when the code is the vector.  refined: of the refined key.  An as_point query
+ * When the code is the vector only rounding is left.  refined: of the refined key.  An as_point query
  * counts as exact: between two points, the other's error comes on top.
  */
 extern float quantizer_error(const QuantizedQuery *query, const float *factors,
