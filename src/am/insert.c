@@ -213,7 +213,8 @@ point_has_vector(InsertState *state, PointId point)
 	hnsw_reader_node(reader, point, &copy, &parts);
 	if (!HnswNodeIsLive(&copy.node))
 		return false;
-	rows = hnsw_heap_rows_open(state->heap, state->index);
+	rows = hnsw_heap_rows_open(state->heap, state->index,
+							   state->store.reader.ix);
 	hnsw_reader_start_tids(&walk, &parts);
 	same = ItemPointerIsValid(&copy.node.heaptid) &&
 		any_same_vector(state, rows, &copy.node.heaptid, 1, &nlooked);

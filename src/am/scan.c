@@ -64,9 +64,13 @@
 /* Rounding of float32 sums against the operator's, relative to the key */
 #define ROUNDING			1e-5f
 
-/* So many candidates are refined at once */
+/* So many candidates are refined at once, ... */
 #define REFINE_STEP			16
 
+/* ... and so many rows, if they are in memory, asked for before the first */
+#define ROWS_AHEAD			8
+
+StaticAssertDecl(ROWS_AHEAD <= HNSW_HEAP_PREFETCH, "rows ahead are one call");
 StaticAssertDecl(REFINE_STEP <= GRAPH_MAX_LINKS, "a step is scored in one call");
 
 /* A point that the graph has found */
@@ -110,6 +114,7 @@ typedef struct HnswScan
 	Candidate  *candidates;		/* of this batch, by bound from next on */
 	int			ncandidates;
 	int			next;			/* first not looked at */
+	int			nasked;			/* rows before this one were asked for */
 	pairingheap *ranked;
 	int			nranked;
 	RankedPoint *current;		/* the one whose rows are being given */
@@ -250,7 +255,7 @@ prepare_search(HnswScan *so)
 	so->ranked = pairingheap_allocate(compare_ranked, NULL);
 	so->nranked = 0;
 	so->candidates = NULL;
-	so->ncandidates = so->next = 0;
+	so->ncandidates = so->next = so->nasked = 0;
 	so->last_key = -INFINITY;
 	so->exhausted = false;
 	so->scan->xs_recheckorderby = false;
@@ -428,7 +433,7 @@ take_batch(HnswScan *so)
 		pfree(so->candidates);
 	so->candidates = palloc(Max(n, 1) * sizeof(Candidate));
 	so->ncandidates = n;
-	so->next = 0;
+	so->next = so->nasked = 0;
 	for (int i = 0; i < n; i += GRAPH_MAX_LINKS)
 		bound_candidates(so, found + i, Min(n - i, GRAPH_MAX_LINKS),
 						 so->candidates + i);
@@ -467,8 +472,24 @@ open_rows(HnswScan *so)
 	MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(so));
 
 	so->rows = hnsw_heap_rows_open(so->scan->heapRelation,
-								   so->scan->indexRelation);
+								   so->scan->indexRelation,
+								   so->store.reader.ix);
 	MemoryContextSwitchTo(old);
+}
+
+/* Asks for the rows of the next candidates. */
+static void
+ask_for_rows(HnswScan *so)
+{
+	PointId		points[ROWS_AHEAD];
+	ItemPointerData tids[ROWS_AHEAD];
+	int			n = Min(so->ncandidates - so->next, ROWS_AHEAD);
+
+	for (int i = 0; i < n; i++)
+		points[i] = so->candidates[so->next + i].point;
+	so->nasked = so->next + n;
+	n = hnsw_reader_peek_tids(&so->store.reader, points, n, tids);
+	hnsw_heap_rows_prefetch(so->rows, tids, n);
 }
 
 /*
@@ -556,8 +577,13 @@ rank_next(HnswScan *so)
 		refine_step(so);
 		return;
 	}
-	if (so->rerank && so->rows == NULL)
-		open_rows(so);
+	if (so->rerank)
+	{
+		if (so->rows == NULL)
+			open_rows(so);
+		if (so->next >= so->nasked)
+			ask_for_rows(so);
+	}
 	rank_candidate(so, &so->candidates[so->next++]);
 }
 

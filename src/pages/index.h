@@ -40,6 +40,9 @@ typedef struct HnswRecordLayout
 	int			codes_offset;	/* of the first code in a page */
 } HnswRecordLayout;
 
+/* Where blocks of the table were last seen; see am/heap_rows.c */
+typedef struct HnswSeenBlocks HnswSeenBlocks;
+
 typedef struct HnswIndex
 {
 	Oid			relid;			/* hash key */
@@ -62,6 +65,7 @@ typedef struct HnswIndex
 	BlockNumber file_blocks;	/* the file has at least so many */
 	uint32		overflow_hint;	/* overflow page that had room last */
 
+	HnswSeenBlocks *table_seen; /* NULL until rows are read */
 	void	   *insert_state;	/* of am/insert.c, NULL while in use */
 } HnswIndex;
 

@@ -15,9 +15,7 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
 #include "pages/reader_internal.h"
-#include "pgstat.h"
 
 void
 hnsw_reader_use(HnswReader *reader, Relation index, HnswIndex *ix)
@@ -78,34 +76,23 @@ read_and_remember(HnswReader *reader, HnswRegionId region, uint32 page_no,
 
 /*
  * Pins a block that is page page_no of the region.  The page was verified
- * when it was first remembered; since then it can only have left the buffer,
- * which ReadRecentBuffer finds out.  That leaves the usage count alone, and
- * the clock sweep would take hot pages for cold ones: what it is about to take
- * is read the ordinary way.
+ * when it was first remembered; since then it can only have left the buffer.
  */
 Buffer
 hnsw_pin_block(HnswReader *reader, HnswRegionId region, uint32 page_no,
-		  BlockNumber block)
+			   BlockNumber block)
 {
-	HnswIndex  *ix = reader->ix;
-	Buffer		buffer = ix->recent[block];
+	Buffer		buffer = reader->ix->recent[block];
 
 	reader->pins[region]++;
-	if (buffer != 0 && !unpinned_is_cold(buffer) &&
-		ReadRecentBuffer(ix->locator, MAIN_FORKNUM, block, buffer))
+	if (!pin_where_seen(reader->index, block, buffer))
+		return read_and_remember(reader, region, page_no, block);
+	if (unpinned_is_changing(buffer))
 	{
-		pgstat_count_buffer_read(reader->index);
-		pgstat_count_buffer_hit(reader->index);
-		if (VacuumCostActive)
-			VacuumCostBalance += VacuumCostPageHit;
-		if (unpinned_is_changing(buffer))
-		{
-			LockBuffer(buffer, BUFFER_LOCK_SHARE);
-			LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-		}
-		return buffer;
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
 	}
-	return read_and_remember(reader, region, page_no, block);
+	return buffer;
 }
 
 BlockNumber
@@ -119,6 +106,6 @@ hnsw_reader_pin(HnswReader *reader, HnswRegionId region, uint32 page_no,
 				Buffer *buffer)
 {
 	*buffer = hnsw_pin_block(reader, region, page_no,
-						locate_page(reader, region, page_no));
+							 locate_page(reader, region, page_no));
 	return BufferGetPage(*buffer);
 }

@@ -151,4 +151,11 @@ extern void hnsw_reader_prefetch_code(HnswReader *reader, PointId point);
  */
 extern void hnsw_reader_prefetch_node(HnswReader *reader, PointId point);
 
+/*
+ * First heap TIDs of points whose nodes are in shared buffers, as far as they
+ * can be had without waiting.  A hint, they may be any TIDs.  Returns how many.
+ */
+extern int	hnsw_reader_peek_tids(HnswReader *reader, const PointId *points,
+								  int n, ItemPointerData *tids);
+
 #endif							/* HNSW_READER_H */

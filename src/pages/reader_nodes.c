@@ -26,20 +26,33 @@ prefetch_var(Buffer buffer, int offset)
 		prefetch_in_buffer(buffer, node.var_offset, length);
 }
 
-void
-hnsw_reader_prefetch_node(HnswReader *reader, PointId point)
+/*
+ * The buffer in which the node of a point was last seen, and where it is on its
+ * page.  InvalidBuffer when that is no shared one, or not known.
+ */
+static inline Buffer
+recent_node_buffer(HnswReader *reader, PointId point, int *offset)
 {
 	const HnswMetaPageData *meta = &reader->ix->meta;
 	uint32		page_no = point / meta->nodes_per_page;
 	uint32		index = point - page_no * meta->nodes_per_page;
-	int			offset = HNSW_BODY_OFFSET + index * sizeof(HnswNode);
 	Buffer		buffer;
 
+	*offset = HNSW_BODY_OFFSET + index * sizeof(HnswNode);
 	if (point >= meta->npoints)
-		return;
+		return InvalidBuffer;
 	buffer = reader->ix->recent[locate_page(reader, HNSW_REGION_NODES,
 											page_no)];
-	if (!unpinned_is_shared(buffer))
+	return unpinned_is_shared(buffer) ? buffer : InvalidBuffer;
+}
+
+void
+hnsw_reader_prefetch_node(HnswReader *reader, PointId point)
+{
+	int			offset;
+	Buffer		buffer = recent_node_buffer(reader, point, &offset);
+
+	if (buffer == InvalidBuffer)
 		return;
 	if (point == reader->prefetched)
 	{
@@ -49,6 +62,27 @@ hnsw_reader_prefetch_node(HnswReader *reader, PointId point)
 	reader->prefetched = point;
 	unpinned_prefetch_descriptor(buffer);
 	prefetch_in_buffer(buffer, offset, sizeof(HnswNode));
+}
+
+int
+hnsw_reader_peek_tids(HnswReader *reader, const PointId *points, int n,
+					  ItemPointerData *tids)
+{
+	int			offset;
+	int			ntids = 0;
+
+	for (int i = 0; i < n; i++)
+		hnsw_reader_prefetch_node(reader, points[i]);
+	for (int i = 0; i < n; i++)
+	{
+		Buffer		buffer = recent_node_buffer(reader, points[i], &offset);
+
+		if (buffer != InvalidBuffer)
+			memcpy(&tids[ntids++],
+				   (char *) BufferGetBlock(buffer) + offset +
+				   offsetof(HnswNode, heaptid), sizeof(ItemPointerData));
+	}
+	return ntids;
 }
 
 /*

@@ -176,4 +176,22 @@ unpinned_count(Relation relation)
 		VacuumCostBalance += VacuumCostPageHit;
 }
 
+/*
+ * Pins a block in the buffer it was last seen in; false when it is not there.
+ * That leaves the usage count alone, and the clock sweep would take hot pages
+ * for cold ones: what it is about to take is to be read the ordinary way.
+ */
+static inline bool
+pin_where_seen(Relation relation, BlockNumber block, Buffer buffer)
+{
+	if (buffer == InvalidBuffer || unpinned_is_cold(buffer) ||
+		!ReadRecentBuffer(relation->rd_locator, MAIN_FORKNUM, block, buffer))
+		return false;
+	pgstat_count_buffer_read(relation);
+	pgstat_count_buffer_hit(relation);
+	if (VacuumCostActive)
+		VacuumCostBalance += VacuumCostPageHit;
+	return true;
+}
+
 #endif							/* HNSW_UNPINNED_H */
