@@ -25,8 +25,27 @@ SELECT pg_get_indexdef('items_v'::regclass);
 CREATE OPERATOR CLASS bad_ops FOR TYPE vector USING hnsw AS OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops;
 SELECT amvalidate(oid) FROM pg_opclass WHERE opcname = 'bad_ops';
 DROP OPERATOR FAMILY bad_ops USING hnsw;
-CREATE OPERATOR CLASS bad_ops FOR TYPE vector USING hnsw AS OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops, FUNCTION 1 vector_cmp(vector, vector);
+-- one that has another name, and is the default
+CREATE OPERATOR CLASS my_l2_ops DEFAULT FOR TYPE vector USING hnsw AS OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops, FUNCTION 1 hnsw_vector_l2_support(internal);
+CREATE INDEX items_my ON items USING hnsw (v);
+SELECT metric FROM hnsw_index_info('items_my');
+DROP INDEX items_my;
+DROP OPERATOR FAMILY my_l2_ops USING hnsw;
+-- functions that are no support functions, as pgvector's operator classes have them, and others
+CREATE OPERATOR CLASS bad_ops DEFAULT FOR TYPE vector USING hnsw AS OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops, FUNCTION 1 vector_l2_squared_distance(vector, vector);
+CREATE OPERATOR CLASS bad_ops FOR TYPE vector USING hnsw AS OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops, FUNCTION 1 vector_norm(vector);
+CREATE OPERATOR CLASS bad_ops FOR TYPE vector USING hnsw AS OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops, FUNCTION 1 hnswhandler(internal);
+CREATE OPERATOR CLASS bad_ops FOR TYPE vector USING hnsw AS OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops, FUNCTION 1 hnsw_vector_l2_support(internal), FUNCTION 2 vector_norm(vector);
+ALTER OPERATOR FAMILY vector_l2_ops USING hnsw ADD FUNCTION 1 (halfvec, halfvec) halfvec_l2_squared_distance(halfvec, halfvec);
+-- one that became such a function behind the server's back
+CREATE OPERATOR CLASS bad_ops FOR TYPE vector USING hnsw AS OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops, FUNCTION 1 hnsw_vector_l2_support(internal);
 SELECT amvalidate(oid) FROM pg_opclass WHERE opcname = 'bad_ops';
+UPDATE pg_amproc SET amproc = 'vector_l2_squared_distance' WHERE amprocfamily = (SELECT opcfamily FROM pg_opclass WHERE opcname = 'bad_ops');
+SELECT amvalidate(oid) FROM pg_opclass WHERE opcname = 'bad_ops';
+-- (releases differ in how they name the function in the DETAIL)
+\set VERBOSITY terse
+CREATE INDEX ON items USING hnsw (v bad_ops);
+\set VERBOSITY default
 DROP OPERATOR FAMILY bad_ops USING hnsw;
 CREATE OPERATOR CLASS bad_ops FOR TYPE vector USING hnsw AS OPERATOR 1 < (vector, vector), FUNCTION 1 hnsw_vector_l2_support(internal);
 SELECT amvalidate(oid) FROM pg_opclass WHERE opcname = 'bad_ops';

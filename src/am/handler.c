@@ -58,7 +58,7 @@ hnswhandler(PG_FUNCTION_ARGS)
 	am->amproperty = hnsw_property;
 	am->ambuildphasename = hnsw_build_phase_name;
 	am->amvalidate = hnsw_validate;
-	am->amadjustmembers = NULL;
+	am->amadjustmembers = hnsw_adjust_members;
 	am->ambeginscan = hnsw_begin_scan;
 	am->amrescan = hnsw_rescan;
 	am->amgettuple = hnsw_get_tuple;

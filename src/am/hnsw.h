@@ -59,6 +59,8 @@ extern void hnsw_cost_estimate(PlannerInfo *root, IndexPath *path,
 
 /* validate.c */
 extern bool hnsw_validate(Oid opclass_oid);
+extern void hnsw_adjust_members(Oid family, Oid opclass, List *operators,
+								List *functions);
 extern bool hnsw_property(Oid index_oid, int attno, IndexAMProperty property,
 						  const char *name, bool *result, bool *isnull);
 

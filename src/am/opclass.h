@@ -17,6 +17,10 @@
 #include "hnsw_opclass.h"
 #include "utils/relcache.h"
 
+/* Whether a function has the signature of the support function */
+extern bool hnsw_is_support_function(Oid function);
+
+/* Errors when the operator class is none that the access method can use. */
 extern const HnswOpclass *hnsw_opclass(Relation index);
 
 /*

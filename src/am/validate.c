@@ -40,8 +40,7 @@ validate_functions(CatCList *functions, const char *opclass_name)
 							function->amprocnum)));
 			result = false;
 		}
-		else if (!check_amproc_signature(function->amproc, INTERNALOID, true,
-										 1, 1, INTERNALOID))
+		else if (!hnsw_is_support_function(function->amproc))
 		{
 			ereport(INFO,
 					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
@@ -130,6 +129,31 @@ hnsw_validate(Oid opclass_oid)
 	ReleaseCatCacheList(operators);
 	ReleaseSysCache(tuple);
 	return result;
+}
+
+/*
+ * What is about to become part of an operator class or family.  Dependencies
+ * stay as they are; a function that must never be called as the support
+ * function is refused.
+ */
+void
+hnsw_adjust_members(Oid family, Oid opclass, List *operators, List *functions)
+{
+	ListCell   *cell;
+
+	foreach(cell, functions)
+	{
+		OpFamilyMember *member = lfirst(cell);
+
+		if (member->number == HNSW_SUPPORT_OPCLASS &&
+			!hnsw_is_support_function(member->object))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+					 errmsg("function %s cannot be support function %d of access method hnsw",
+							format_procedure(member->object), member->number),
+					 errdetail("The support function takes and returns internal."),
+					 errhint("Operator classes for pgvector have a distance function here. Take the support function of the operator class that has the same type and operator, like hnsw_vector_l2_support(internal) of vector_l2_ops.")));
+	}
 }
 
 bool

@@ -292,16 +292,11 @@ CREATE FUNCTION int_set_distance(int[], int[]) RETURNS float8
 	AS '$module/int_sets' LANGUAGE C IMMUTABLE STRICT;
 CREATE FUNCTION int_set_support(internal) RETURNS internal
 	AS '$module/int_sets' LANGUAGE C;
-CREATE FUNCTION int_set_old_support(internal) RETURNS internal
-	AS '$module/int_sets' LANGUAGE C;
 CREATE OPERATOR <~~> (LEFTARG = int[], RIGHTARG = int[],
 	FUNCTION = int_set_distance, COMMUTATOR = <~~>);
 CREATE OPERATOR CLASS int_set_ops FOR TYPE int[] USING hnsw AS
 	OPERATOR 1 <~~> FOR ORDER BY float_ops,
 	FUNCTION 1 int_set_support(internal);
-CREATE OPERATOR CLASS int_set_old_ops FOR TYPE int[] USING hnsw AS
-	OPERATOR 1 <~~> FOR ORDER BY float_ops,
-	FUNCTION 1 int_set_old_support(internal);
 CREATE FUNCTION set_of(v vector) RETURNS int[] LANGUAGE sql IMMUTABLE AS \$\$
 	SELECT array_agg((i * 100 + h)::int)
 	FROM unnest(v::real[]) WITH ORDINALITY u (e, i), unnest('{20, 50, 90}'::int[]) h
@@ -319,10 +314,27 @@ check_rows('sets_hnsw', 'sets that came and went');
 is( $node->safe_psql('postgres',
 		"SELECT amvalidate(oid) FROM pg_opclass WHERE opcname = 'int_set_ops'"),
 	't', 'the operator class is valid');
-my ($status, $out, $error) = $node->psql('postgres',
-	'CREATE INDEX ON sets USING hnsw (v int_set_old_ops)');
-like($error, qr/does not fit this version of vector_hnsw/,
-	'one for another version of the interface is refused');
+
+# Some that are none
+for my $case (
+	[ 'old', qr/must give version/, 'for another version of the interface' ],
+	[ 'bits', qr/gives form 0 and metric 5,/, 'whose form does not have its metric' ],
+	[ 'empty', qr/type modifier -1 means 0 dimensions/, 'without dimensions' ])
+{
+	my ($name, $detail, $text) = @$case;
+	my ($status, $out, $error) = $node->psql('postgres', <<"SQL");
+CREATE FUNCTION int_set_${name}_support(internal) RETURNS internal
+	AS '$module/int_sets' LANGUAGE C;
+CREATE OPERATOR CLASS int_set_${name}_ops FOR TYPE int[] USING hnsw AS
+	OPERATOR 1 <~~> FOR ORDER BY float_ops,
+	FUNCTION 1 int_set_${name}_support(internal);
+CREATE INDEX ON sets USING hnsw (v int_set_${name}_ops);
+SQL
+
+	like($error,
+		qr/does not fit this version of vector_hnsw\nDETAIL: .*$detail/,
+		"one $text is refused");
+}
 
 check_log($node);
 $node->stop;

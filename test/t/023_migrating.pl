@@ -124,6 +124,24 @@ is( $node->safe_psql(
 	"[1]\n77",
 	'a setting made before the library is loaded');
 
+# Operator classes of one's own
+my $opclass = commands('operator class');
+
+$node->safe_psql('other', <<"SQL");
+$opclass
+CREATE TABLE items (v vector(3));
+CREATE INDEX ON items USING hnsw (v);
+SQL
+$opclass =~ s/my_l2_ops DEFAULT/pgvector_ops/;
+$opclass =~ s/hnsw_vector_l2_support\(internal\)/vector_l2_squared_distance(vector, vector)/;
+$node->safe_psql('old', $opclass);
+(undef, undef, $error) = $node->psql('other', $opclass);
+like(
+	$error,
+	qr/cannot be support function 1.*HINT: .* hnsw_vector_l2_support/s,
+	'an operator class for pgvector is refused');
+$node->safe_psql('old', 'DROP OPERATOR FAMILY pgvector_ops USING hnsw');
+
 # Dump and restore
 my %environment = (
 	%ENV,

@@ -23,6 +23,8 @@ PG_MODULE_MAGIC;
 PG_FUNCTION_INFO_V1(int_set_distance);
 PG_FUNCTION_INFO_V1(int_set_support);
 PG_FUNCTION_INFO_V1(int_set_old_support);
+PG_FUNCTION_INFO_V1(int_set_bits_support);
+PG_FUNCTION_INFO_V1(int_set_empty_support);
 
 /* Elements are numbers from 0 below this */
 #define UNIVERSE	1000000
@@ -131,6 +133,46 @@ int_set_support(PG_FUNCTION_ARGS)
 		.type_name = "set",
 		.max_dimensions = UNIVERSE,
 		.typmod_dimensions = set_dimensions,
+		.open = set_open
+	};
+
+	PG_RETURN_POINTER(&opclass);
+}
+
+/* Elements do not have the distance of bits */
+Datum
+int_set_bits_support(PG_FUNCTION_ARGS)
+{
+	static const HnswOpclass opclass = {
+		.version = HNSW_OPCLASS_VERSION,
+		.metric = HNSW_METRIC_HAMMING,
+		.form = HNSW_FORM_DENSE,
+		.type_name = "set",
+		.max_dimensions = UNIVERSE,
+		.typmod_dimensions = set_dimensions,
+		.open = set_open
+	};
+
+	PG_RETURN_POINTER(&opclass);
+}
+
+static int
+no_dimensions(int32 typmod)
+{
+	return 0;
+}
+
+/* Nor can there be vectors without dimensions */
+Datum
+int_set_empty_support(PG_FUNCTION_ARGS)
+{
+	static const HnswOpclass opclass = {
+		.version = HNSW_OPCLASS_VERSION,
+		.metric = HNSW_METRIC_L1,
+		.form = HNSW_FORM_SPARSE,
+		.type_name = "set",
+		.max_dimensions = UNIVERSE,
+		.typmod_dimensions = no_dimensions,
 		.open = set_open
 	};
 
