@@ -132,6 +132,12 @@ for my $function (split /\n/, $columns)
 		"$name: columns");
 }
 
+# Metrics, by the names that operator classes have
+for my $metric (sort map { /^[a-z]+_(\w+)_ops$/ } members('pg_opclass', 'opcname'))
+{
+	like(row('metric'), qr/`$metric`/, "hnsw_index_info: metric $metric");
+}
+
 # The example of README.md
 my ($example) = slurp_file("$top/README.md") =~ /^```sql\n(.*?)^```/ms;
 
