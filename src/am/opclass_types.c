@@ -12,10 +12,10 @@
 #include "am/opclass.h"
 #include "compat.h"
 #include "distance/distance.h"
+#include "types/bit.h"
 #include "types/halfvec.h"
 #include "types/sparsevec.h"
 #include "types/vector.h"
-#include "utils/varbit.h"
 
 /* All types: the modifier is the number of dimensions, -1 is none. */
 static int
@@ -51,6 +51,7 @@ sparsevec_open(Datum datum, HnswValue *value)
 {
 	SparseVector *vector = DatumGetSparseVector(datum);
 
+	check_stored_indices(vector);
 	value->datum = SparseVectorGetDatum(vector);
 	value->dimensions = vector->dim;
 	value->vector.elements = sparsevec_values(vector);
@@ -61,7 +62,7 @@ sparsevec_open(Datum datum, HnswValue *value)
 static void
 bit_open(Datum datum, HnswValue *value)
 {
-	VarBit	   *bits = DatumGetVarBitP(datum);
+	VarBit	   *bits = DatumGetBits(datum);
 
 	value->datum = VarBitPGetDatum(bits);
 	value->dimensions = VARBITLEN(bits);

@@ -11,7 +11,17 @@
 
 #include "compat.h"
 #include "distance/distance.h"
-#include "utils/varbit.h"
+#include "types/bit.h"
+
+void
+refuse_stored_bits(const VarBit *bits)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("stored bit string is corrupted"),
+			 errdetail("It is said to have %d bits, in %zu bytes.",
+					   VARBITLEN(bits), (Size) VARSIZE(bits))));
+}
 
 static void
 check_same_length(VarBit *a, VarBit *b)
@@ -29,8 +39,8 @@ PG_FUNCTION_INFO_V1(hamming_distance);
 Datum
 hamming_distance(PG_FUNCTION_ARGS)
 {
-	VarBit	   *a = PG_GETARG_VARBIT_P(0);
-	VarBit	   *b = PG_GETARG_VARBIT_P(1);
+	VarBit	   *a = PG_GETARG_BITS(0);
+	VarBit	   *b = PG_GETARG_BITS(1);
 	double		result;
 
 	check_same_length(a, b);
@@ -50,8 +60,8 @@ PG_FUNCTION_INFO_V1(jaccard_distance);
 Datum
 jaccard_distance(PG_FUNCTION_ARGS)
 {
-	VarBit	   *a = PG_GETARG_VARBIT_P(0);
-	VarBit	   *b = PG_GETARG_VARBIT_P(1);
+	VarBit	   *a = PG_GETARG_BITS(0);
+	VarBit	   *b = PG_GETARG_BITS(1);
 	double		result = 1;
 	uint64		both;
 

@@ -15,6 +15,16 @@
 #include "types/dense_text.h"
 #include "types/wire.h"
 
+void
+refuse_stored_dense(const VectorKind *kind, const DenseVector *vector)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("stored %s is corrupted", kind->name),
+			 errdetail("It is said to have %d dimensions, in %zu bytes.",
+					   vector->dim, (Size) VARSIZE(vector))));
+}
+
 DenseVector *
 dense_create(const VectorKind *kind, int dim)
 {
@@ -62,7 +72,7 @@ DENSE_FUNCTION(in);
 static pg_attribute_always_inline Datum
 dense_out(FunctionCallInfo fcinfo, const VectorKind *kind)
 {
-	DenseVector *vector = PG_GETARG_DENSE(0);
+	DenseVector *vector = PG_GETARG_DENSE(kind, 0);
 	float		buffer[DENSE_MAX_DIM];
 	char	   *str = dense_format(dense_floats(kind, vector, 0, vector->dim,
 												buffer),
@@ -124,7 +134,7 @@ DENSE_FUNCTION(recv);
 static pg_attribute_always_inline Datum
 dense_send(FunctionCallInfo fcinfo, const VectorKind *kind)
 {
-	DenseVector *vector = PG_GETARG_DENSE(0);
+	DenseVector *vector = PG_GETARG_DENSE(kind, 0);
 	int			size = dense_element_size(kind) * vector->dim;
 	StringInfoData buf;
 

@@ -54,8 +54,8 @@ static const VectorKind halfvec_kind = {
 	.underflow = HALF_UNDERFLOW
 };
 
-#define PG_GETARG_DENSE(n) \
-	((DenseVector *) PG_DETOAST_DATUM(PG_GETARG_DATUM(n)))
+#define PG_GETARG_DENSE(kind, n) \
+	dense_from_datum(kind, PG_GETARG_DATUM(n))
 
 /* The SQL functions vector_name and halfvec_name, from dense_name */
 #define DENSE_FUNCTION(name) \
@@ -77,6 +77,27 @@ static inline Size
 dense_element_size(const VectorKind *kind)
 {
 	return kind->element == ELEMENT_F16 ? sizeof(Half) : sizeof(float);
+}
+
+/* Raises an error: the value is damaged. */
+extern void refuse_stored_dense(const VectorKind *kind,
+								const DenseVector *vector);
+
+/*
+ * The value in a Datum, detoasted.  Its size and number of dimensions agree
+ * and are legal, whatever is stored: arrays on the stack rely on that.
+ */
+static inline DenseVector *
+dense_from_datum(const VectorKind *kind, Datum datum)
+{
+	DenseVector *vector = (DenseVector *) PG_DETOAST_DATUM(datum);
+
+	if (unlikely(vector->dim < 1 || vector->dim > kind->max_dim ||
+				 VARSIZE(vector) != offsetof(DenseVector, x) +
+				 dense_element_size(kind) * vector->dim))
+		refuse_stored_dense(kind, vector);
+
+	return vector;
 }
 
 /* The element at position i, and those behind it */

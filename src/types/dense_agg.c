@@ -85,7 +85,7 @@ static pg_attribute_always_inline Datum
 dense_accum(FunctionCallInfo fcinfo, const VectorKind *kind)
 {
 	ArrayType  *state = average_state(PG_GETARG_DATUM(0), kind, "accum");
-	DenseVector *vector = PG_GETARG_DENSE(1);
+	DenseVector *vector = PG_GETARG_DENSE(kind, 1);
 	float8	   *sums;
 
 	state = writable_state(fcinfo, state, vector->dim);

@@ -35,7 +35,7 @@ DENSE_FUNCTION(from_array);
 static pg_attribute_always_inline Datum
 dense_to_float4(FunctionCallInfo fcinfo, const VectorKind *kind)
 {
-	DenseVector *a = PG_GETARG_DENSE(0);
+	DenseVector *a = PG_GETARG_DENSE(kind, 0);
 	ArrayType  *result = number_array_create(FLOAT4OID, sizeof(float),
 											 a->dim);
 
@@ -51,7 +51,7 @@ DENSE_FUNCTION(to_float4);
 static pg_attribute_always_inline Datum
 dense_to_same(FunctionCallInfo fcinfo, const VectorKind *kind)
 {
-	DenseVector *a = PG_GETARG_DENSE(0);
+	DenseVector *a = PG_GETARG_DENSE(kind, 0);
 
 	check_expected_dim(PG_GETARG_INT32(1), a->dim, NULL);
 
@@ -63,7 +63,7 @@ DENSE_FUNCTION(to_same);
 static pg_attribute_always_inline Datum
 convert(FunctionCallInfo fcinfo, const VectorKind *from, const VectorKind *to)
 {
-	DenseVector *a = PG_GETARG_DENSE(0);
+	DenseVector *a = PG_GETARG_DENSE(from, 0);
 	DenseVector *result;
 
 	check_expected_dim(PG_GETARG_INT32(1), a->dim, NULL);

@@ -59,8 +59,8 @@ sum_halves(const void *a, const void *b, int n, SumKind sum)
 static pg_attribute_always_inline double
 sum_arguments(FunctionCallInfo fcinfo, const VectorKind *kind, SumKind sum)
 {
-	DenseVector *a = PG_GETARG_DENSE(0);
-	DenseVector *b = PG_GETARG_DENSE(1);
+	DenseVector *a = PG_GETARG_DENSE(kind, 0);
+	DenseVector *b = PG_GETARG_DENSE(kind, 1);
 	double		result;
 
 	check_same_dim(kind, a->dim, b->dim);
@@ -117,8 +117,8 @@ DENSE_FUNCTION(l1_distance);
 static pg_attribute_always_inline Datum
 dense_cosine_distance(FunctionCallInfo fcinfo, const VectorKind *kind)
 {
-	DenseVector *a = PG_GETARG_DENSE(0);
-	DenseVector *b = PG_GETARG_DENSE(1);
+	DenseVector *a = PG_GETARG_DENSE(kind, 0);
+	DenseVector *b = PG_GETARG_DENSE(kind, 1);
 	CosineParts parts;
 
 	check_same_dim(kind, a->dim, b->dim);

@@ -51,7 +51,7 @@ norm(const VectorKind *kind, DenseVector *vector)
 static pg_attribute_always_inline Datum
 dense_dims(FunctionCallInfo fcinfo, const VectorKind *kind)
 {
-	DenseVector *a = PG_GETARG_DENSE(0);
+	DenseVector *a = PG_GETARG_DENSE(kind, 0);
 	int			dim = a->dim;
 
 	PG_FREE_IF_COPY(a, 0);
@@ -63,7 +63,7 @@ DENSE_FUNCTION(dims);
 static pg_attribute_always_inline Datum
 dense_norm(FunctionCallInfo fcinfo, const VectorKind *kind)
 {
-	DenseVector *a = PG_GETARG_DENSE(0);
+	DenseVector *a = PG_GETARG_DENSE(kind, 0);
 	double		result = norm(kind, a);
 
 	PG_FREE_IF_COPY(a, 0);
@@ -76,7 +76,7 @@ DENSE_FUNCTION(norm);
 static pg_attribute_always_inline Datum
 dense_l2_normalize(FunctionCallInfo fcinfo, const VectorKind *kind)
 {
-	DenseVector *a = PG_GETARG_DENSE(0);
+	DenseVector *a = PG_GETARG_DENSE(kind, 0);
 	DenseVector *result = dense_create(kind, a->dim);
 	double		length = norm(kind, a);
 
@@ -101,7 +101,7 @@ DENSE_FUNCTION(l2_normalize);
 static pg_attribute_always_inline Datum
 dense_binary_quantize(FunctionCallInfo fcinfo, const VectorKind *kind)
 {
-	DenseVector *a = PG_GETARG_DENSE(0);
+	DenseVector *a = PG_GETARG_DENSE(kind, 0);
 	VarBit	   *result = palloc0(VARBITTOTALLEN(a->dim));
 
 	SET_VARSIZE(result, VARBITTOTALLEN(a->dim));
@@ -130,7 +130,7 @@ DENSE_FUNCTION(binary_quantize);
 static pg_attribute_always_inline Datum
 dense_subvector(FunctionCallInfo fcinfo, const VectorKind *kind)
 {
-	DenseVector *a = PG_GETARG_DENSE(0);
+	DenseVector *a = PG_GETARG_DENSE(kind, 0);
 	int64		start = PG_GETARG_INT32(1);
 	int64		end = start + PG_GETARG_INT32(2);
 	DenseVector *result;
@@ -156,8 +156,8 @@ DENSE_FUNCTION(subvector);
 static pg_attribute_always_inline Datum
 dense_concat(FunctionCallInfo fcinfo, const VectorKind *kind)
 {
-	DenseVector *a = PG_GETARG_DENSE(0);
-	DenseVector *b = PG_GETARG_DENSE(1);
+	DenseVector *a = PG_GETARG_DENSE(kind, 0);
+	DenseVector *b = PG_GETARG_DENSE(kind, 1);
 	int			dim = a->dim + b->dim;
 	DenseVector *result;
 
@@ -215,8 +215,8 @@ static pg_attribute_always_inline Datum
 dense_operate(FunctionCallInfo fcinfo, const VectorKind *kind,
 			  Operation operation)
 {
-	DenseVector *a = PG_GETARG_DENSE(0);
-	DenseVector *b = PG_GETARG_DENSE(1);
+	DenseVector *a = PG_GETARG_DENSE(kind, 0);
+	DenseVector *b = PG_GETARG_DENSE(kind, 1);
 	DenseVector *result;
 
 	check_same_dim(kind, a->dim, b->dim);
@@ -307,8 +307,8 @@ compare(const VectorKind *kind, DenseVector *a, DenseVector *b)
 static pg_attribute_always_inline int
 compare_arguments(FunctionCallInfo fcinfo, const VectorKind *kind)
 {
-	DenseVector *a = PG_GETARG_DENSE(0);
-	DenseVector *b = PG_GETARG_DENSE(1);
+	DenseVector *a = PG_GETARG_DENSE(kind, 0);
+	DenseVector *b = PG_GETARG_DENSE(kind, 1);
 	int			result = compare(kind, a, b);
 
 	PG_FREE_IF_COPY(a, 0);

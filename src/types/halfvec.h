@@ -27,7 +27,8 @@ typedef struct HalfVector
 StaticAssertDecl(offsetof(HalfVector, x) == offsetof(DenseVector, x),
 				 "a HalfVector is a DenseVector");
 
-#define DatumGetHalfVector(datum)	((HalfVector *) PG_DETOAST_DATUM(datum))
+#define DatumGetHalfVector(datum) \
+	((HalfVector *) dense_from_datum(&halfvec_kind, datum))
 #define HalfVectorGetDatum(vector)	PointerGetDatum(vector)
 
 #endif							/* HNSW_HALFVEC_H */

@@ -26,6 +26,16 @@ const VectorKind sparsevec_kind = {
 	.underflow = 0
 };
 
+void
+refuse_stored_sparsevec(const SparseVector *vector)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("stored sparsevec is corrupted"),
+			 errdetail("It is said to have %d dimensions and %d elements, in %zu bytes.",
+					   vector->dim, vector->nnz, (Size) VARSIZE(vector))));
+}
+
 SparseVector *
 sparsevec_create(int dim, int nnz)
 {
@@ -94,6 +104,27 @@ check_indices(SparseVector *vector, Node *escontext)
 	}
 
 	return true;
+}
+
+/* Of a value that check_indices passed before it was stored */
+void
+check_stored_indices(const SparseVector *vector)
+{
+	int32		last = -1;
+	bool		ascend = true;
+
+	for (int i = 0; i < vector->nnz; i++)
+	{
+		ascend &= vector->indices[i] > last;
+		last = vector->indices[i];
+	}
+
+	if (unlikely(!ascend || last >= vector->dim))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("stored sparsevec is corrupted"),
+				 errdetail("Its indices do not ascend within %d dimensions.",
+						   vector->dim)));
 }
 
 /*

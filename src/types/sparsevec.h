@@ -33,12 +33,34 @@ typedef struct SparseVector
 StaticAssertDecl(sizeof(SparseVector) == 16,
 				 "the size of SparseVector is persistent");
 
-#define DatumGetSparseVector(datum) \
-	((SparseVector *) PG_DETOAST_DATUM(datum))
 #define SparseVectorGetDatum(vector)	PointerGetDatum(vector)
 #define PG_GETARG_SPARSEVEC(n)	DatumGetSparseVector(PG_GETARG_DATUM(n))
 
 extern const VectorKind sparsevec_kind;
+
+/* Raises an error: the value is damaged. */
+extern void refuse_stored_sparsevec(const SparseVector *vector);
+
+/* An error if they do not ascend within the dimensions, as stored ones do */
+extern void check_stored_indices(const SparseVector *vector);
+
+/*
+ * The value in a Datum, detoasted.  Its size and numbers agree and are legal,
+ * whatever is stored, as arrays on the stack rely on that; indices may be any.
+ */
+static inline SparseVector *
+DatumGetSparseVector(Datum datum)
+{
+	SparseVector *vector = (SparseVector *) PG_DETOAST_DATUM(datum);
+
+	if (unlikely(vector->dim < 1 || vector->dim > SPARSEVEC_MAX_DIM ||
+				 vector->nnz < 0 || vector->nnz > SPARSEVEC_MAX_NNZ ||
+				 VARSIZE(vector) != offsetof(SparseVector, indices) +
+				 (sizeof(int32) + sizeof(float)) * vector->nnz))
+		refuse_stored_sparsevec(vector);
+
+	return vector;
+}
 
 /*
  * A new vector whose indices and values are not set; dim and nnz must be

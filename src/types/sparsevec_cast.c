@@ -79,7 +79,7 @@ sparsevec_to_same(PG_FUNCTION_ARGS)
 static pg_attribute_always_inline Datum
 dense_to_sparsevec(FunctionCallInfo fcinfo, const VectorKind *kind)
 {
-	DenseVector *a = PG_GETARG_DENSE(0);
+	DenseVector *a = PG_GETARG_DENSE(kind, 0);
 	float		buffer[DENSE_MAX_DIM];
 	SparseVector *result;
 
@@ -102,6 +102,7 @@ dense_from_sparsevec(FunctionCallInfo fcinfo, const VectorKind *kind)
 	check_dim(kind, a->dim, NULL);
 	check_expected_dim(PG_GETARG_INT32(1), a->dim, NULL);
 	check_elements(kind, sparsevec_values(a), a->nnz);
+	check_stored_indices(a);
 
 	memset(values, 0, sizeof(float) * a->dim);
 	for (int i = 0; i < a->nnz; i++)

@@ -26,7 +26,8 @@ typedef struct Vector
 StaticAssertDecl(offsetof(Vector, x) == offsetof(DenseVector, x),
 				 "a Vector is a DenseVector");
 
-#define DatumGetVector(datum)	((Vector *) PG_DETOAST_DATUM(datum))
+#define DatumGetVector(datum) \
+	((Vector *) dense_from_datum(&vector_kind, datum))
 #define VectorGetDatum(vector)	PointerGetDatum(vector)
 
 #endif							/* HNSW_VECTOR_H */
