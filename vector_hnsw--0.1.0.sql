@@ -7,28 +7,10 @@
  * An access method of the same name, pgvector's most likely, would stop the
  * script at some point, with a message that does not help.
  */
-DO LANGUAGE plpgsql $$
-DECLARE
-	other	text;
-BEGIN
-	SELECT COALESCE(e.extname, 'unknown') INTO other
-	FROM pg_catalog.pg_am a
-		LEFT JOIN pg_catalog.pg_depend d
-			ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_am'::pg_catalog.regclass
-			AND d.objid OPERATOR(pg_catalog.=) a.oid
-			AND d.deptype OPERATOR(pg_catalog.=) 'e'
-		LEFT JOIN pg_catalog.pg_extension e
-			ON e.oid OPERATOR(pg_catalog.=) d.refobjid
-	WHERE a.amname OPERATOR(pg_catalog.=) 'hnsw';
-
-	IF FOUND THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'duplicate_object',
-			MESSAGE = pg_catalog.format('extension "vector_hnsw" cannot be in one database with extension "%s"', other),
-			DETAIL = 'Both have an access method "hnsw" and types of the same names.',
-			HINT = 'Use another database, or drop that extension first. docs/migrating.md of vector_hnsw shows how to move the data.';
-	END IF;
-END $$;
+CREATE FUNCTION hnsw_refuse_second_extension() RETURNS void
+	AS 'MODULE_PATHNAME' LANGUAGE C;
+SELECT hnsw_refuse_second_extension();
+DROP FUNCTION hnsw_refuse_second_extension();
 
 /*
  * Type vector

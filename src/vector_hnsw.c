@@ -12,6 +12,10 @@
 #include <limits.h>
 
 #include "am/options.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_am.h"
+#include "commands/defrem.h"
+#include "commands/extension.h"
 #include "compat.h"
 #include "distance/distance.h"
 #include "fmgr.h"
@@ -35,6 +39,37 @@ static const struct config_enum_entry iterative_scan_options[] = {
 	{NULL, 0, false}
 };
 
+static void
+refuse_second_extension(void)
+{
+	Oid			am = get_am_oid("hnsw", true);
+	Oid			other;
+
+	if (!OidIsValid(am))
+		return;
+
+	other = getExtensionOfObject(AccessMethodRelationId, am);
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 errmsg("extension \"vector_hnsw\" cannot be in one database with extension \"%s\"",
+					OidIsValid(other) ? get_extension_name(other) : "unknown"),
+			 errdetail("Both have an access method \"hnsw\" and types of the same names."),
+			 errhint("Use another database, or drop that extension first. docs/migrating.md of vector_hnsw shows how to move the data.")));
+}
+
+PG_FUNCTION_INFO_V1(hnsw_refuse_second_extension);
+
+/*
+ * The first thing that the extension's script does.  In C, as a message of
+ * one's own would need a procedural language, which a database need not have.
+ */
+Datum
+hnsw_refuse_second_extension(PG_FUNCTION_ARGS)
+{
+	refuse_second_extension();
+	PG_RETURN_VOID();
+}
+
 /*
  * pgvector's library has settings of the same names, which the server does
  * not let two libraries define.  Before either is loaded there may be
@@ -48,6 +83,9 @@ refuse_second_library(void)
 		 GUC_CUSTOM_PLACEHOLDER) != 0)
 		return;
 
+	/* To CREATE EXTENSION a new session is of no use */
+	if (creating_extension)
+		refuse_second_extension();
 	ereport(ERROR,
 			(errcode(ERRCODE_DUPLICATE_OBJECT),
 			 errmsg("library \"vector_hnsw\" cannot be loaded beside another one with settings \"hnsw.*\""),

@@ -115,6 +115,13 @@ like(
 is( $node->safe_psql('old', $contents),
 	$expected{$contents}, 'pgvector goes on after that');
 
+($status, undef, $error) = $node->psql('old',
+	"SELECT '[1]'::vector; CREATE EXTENSION vector_hnsw");
+like(
+	$error,
+	qr/cannot be in one database with extension "vector"/,
+	'and CREATE EXTENSION says what it always does');
+
 # A setting for both, made before any library is there
 $node->safe_psql('postgres', 'CREATE DATABASE other');
 $node->safe_psql('other', 'CREATE EXTENSION vector_hnsw');
