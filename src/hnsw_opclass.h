@@ -51,7 +51,10 @@ typedef struct HnswOpclass
 	/* Dimensions that a type modifier prescribes, -1 when none */
 	int			(*typmod_dimensions) (int32 typmod);
 
-	/* Opens a Datum that is not NULL; memory comes from the current context. */
+	/*
+	 * Opens a Datum that is not NULL, into a value of zeros; memory comes from
+	 * the current context.
+	 */
 	void		(*open) (Datum datum, HnswValue *value);
 } HnswOpclass;
 

@@ -162,7 +162,7 @@ same_vector(InsertState *state, HnswHeapRows *rows, ItemPointer tid,
 			Snapshot snapshot)
 {
 	Datum		datum;
-	HnswValue	value;
+	HnswValue	value = {0};
 	MemoryContext old;
 	bool		same;
 

@@ -19,6 +19,7 @@
 
 #include "access/xact.h"
 #include "pages/index.h"
+#include "pages/opclass.h"
 #include "pages/unpinned.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -350,6 +351,41 @@ hnsw_meta_validate(const HnswMetaPageData *meta, const char *index_name)
 }
 
 /*
+ * Values come from the operator class in its form; codes of another one would
+ * look for parts of a vector that such values do not have.
+ */
+static void
+validate_opclass(const HnswMetaPageData *meta, Relation index)
+{
+	const HnswOpclass *opclass = hnsw_opclass(index);
+
+	if (meta->metric != opclass->metric)
+		meta_corrupted(RelationGetRelationName(index), "metric", meta->metric);
+	if (quantizer_form(meta->quantizer) != opclass->form)
+		meta_corrupted(RelationGetRelationName(index), "quantizer",
+					   meta->quantizer);
+}
+
+/*
+ * What is set at build stays as it is as long as the index has its file.  All
+ * who have the index open rely on it: the quantizer, and arrays with room for
+ * so many dimensions, links, or candidates, were made for it.
+ */
+static void
+validate_same_build(const HnswMetaPageData *known,
+					const HnswMetaPageData *meta, const char *index_name)
+{
+	if (memcmp(&known->dimensions, &meta->dimensions,
+			   offsetof(HnswMetaPageData, lift_sq) -
+			   offsetof(HnswMetaPageData, dimensions)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("metapage of index \"%s\" is corrupted", index_name),
+				 errdetail("What was set when the index was built has changed."),
+				 errhint("Please REINDEX it.")));
+}
+
+/*
  * Copies and validates the metapage of an index.  *lsn is one that the page has
  * as long as nothing changes it.
  */
@@ -471,6 +507,7 @@ make_index(Relation index)
 	ix->locator = index->rd_locator;
 	ix->context = context;
 	buffer = read_meta(index, &ix->meta, &ix->meta_lsn);
+	validate_opclass(&ix->meta, index);
 	ix->overflow_hint = Max(hnsw_directory(&ix->meta,
 										   HNSW_REGION_OVERFLOW)->npages, 1) - 1;
 	size_block_map(ix, index, &ix->meta);
@@ -521,6 +558,7 @@ hnsw_index_refresh(HnswIndex *ix, Relation index)
 
 	/* a cursor may go on with what it has after an error in here is caught */
 	buffer = read_meta(index, &meta, &lsn);
+	validate_same_build(&ix->meta, &meta, RelationGetRelationName(index));
 	size_block_map(ix, index, &meta);
 	ix->recent[HNSW_META_BLOCK] = buffer;
 	ix->meta_lsn = InvalidXLogRecPtr;

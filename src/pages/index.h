@@ -71,8 +71,8 @@ typedef struct HnswIndex
 
 /*
  * The open form of an index, with the metapage read anew.  Valid until the
- * end of the transaction.  Errors: the metapage is damaged, or written by a
- * version that this one does not understand.
+ * end of the transaction.  Errors: the metapage is damaged, is that of another
+ * operator class, or written by a version that this one does not understand.
  */
 extern HnswIndex *hnsw_index_open(Relation index);
 
