@@ -68,7 +68,7 @@ hnsw_init_reloptions(void)
 	add_int_reloption(hnsw_relopt_kind, "ef_construction",
 					  "Size of the dynamic candidate list for construction",
 					  default_options.ef_construction,
-					  HNSW_MIN_EF_CONSTRUCTION, HNSW_MAX_EF_CONSTRUCTION,
+					  GRAPH_MIN_EF_CONSTRUCTION, GRAPH_MAX_EF_CONSTRUCTION,
 					  AccessExclusiveLock);
 	add_enum_reloption(hnsw_relopt_kind, "quantizer",
 					   "How vectors are coded in the index",

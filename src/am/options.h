@@ -17,8 +17,6 @@
 
 #define HNSW_DEFAULT_M					16
 #define HNSW_DEFAULT_EF_CONSTRUCTION	64
-#define HNSW_MIN_EF_CONSTRUCTION		4
-#define HNSW_MAX_EF_CONSTRUCTION		1000
 
 /* The option quantizer: 0 lets the index choose, else a QuantizerKind */
 #define HNSW_QUANTIZER_AUTO				0

@@ -31,6 +31,10 @@ typedef uint8 GraphLevel;
 #define GRAPH_MAX_M			100
 #define GRAPH_MAX_LINKS		(2 * GRAPH_MAX_M)
 
+/* The option ef_construction */
+#define GRAPH_MIN_EF_CONSTRUCTION	4
+#define GRAPH_MAX_EF_CONSTRUCTION	1000
+
 /* At level 0 a point has twice as many links. */
 #define GraphMaxLinks(m, level) ((level) == 0 ? 2 * (m) : (m))
 

@@ -83,11 +83,11 @@ check_settings(HnswCheck *check)
 		check_fault(check, "has an invalid number of links per point",
 					"Block 0: expected m from %d to %d, found %u.",
 					GRAPH_MIN_M, GRAPH_MAX_M, meta->m);
-	if (meta->ef_construction < HNSW_MIN_EF_CONSTRUCTION ||
-		meta->ef_construction > HNSW_MAX_EF_CONSTRUCTION)
+	if (meta->ef_construction < GRAPH_MIN_EF_CONSTRUCTION ||
+		meta->ef_construction > GRAPH_MAX_EF_CONSTRUCTION)
 		check_fault(check, "has an invalid ef_construction",
 					"Block 0: expected %d to %d, found %u.",
-					HNSW_MIN_EF_CONSTRUCTION, HNSW_MAX_EF_CONSTRUCTION,
+					GRAPH_MIN_EF_CONSTRUCTION, GRAPH_MAX_EF_CONSTRUCTION,
 					meta->ef_construction);
 	if (meta->nodes_per_page < 1 ||
 		meta->nodes_per_page > HNSW_MAX_NODES_PER_PAGE)

@@ -319,6 +319,9 @@ hnsw_meta_validate(const HnswMetaPageData *meta, const char *index_name)
 		meta_corrupted(index_name, "link format", meta->link_format);
 	if (meta->m < GRAPH_MIN_M || meta->m > GRAPH_MAX_M)
 		meta_corrupted(index_name, "m", meta->m);
+	if (meta->ef_construction < GRAPH_MIN_EF_CONSTRUCTION ||
+		meta->ef_construction > GRAPH_MAX_EF_CONSTRUCTION)
+		meta_corrupted(index_name, "ef_construction", meta->ef_construction);
 	if (meta->nodes_per_page < 1 ||
 		meta->nodes_per_page > HNSW_MAX_NODES_PER_PAGE)
 		meta_corrupted(index_name, "number of nodes per page",

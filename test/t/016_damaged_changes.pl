@@ -21,7 +21,7 @@ my $node = new_node('damaged_changes',
 	  . "shared_buffers = 1MB\n");
 my $block_size = $node->safe_psql('postgres', 'SHOW block_size');
 
-my @cases = qw(wrong_form wrong_metric);
+my @cases = qw(wrong_form wrong_metric no_ef high_ef);
 
 $node->safe_psql('postgres', <<'SQL');
 CREATE EXTENSION vector_hnsw;
@@ -67,6 +67,9 @@ sub write_pages
 my %damage = (
 	wrong_form => sub { $_[0]->meta('quantizer', 6) },
 	wrong_metric => sub { $_[0]->meta('metric', 2) },
+	no_ef => sub { $_[0]->meta('ef_construction', 0) },
+	high_ef => sub { $_[0]->meta('ef_construction', 65535) },
+
 	open_index => sub { });
 
 $node->stop;
@@ -110,7 +113,9 @@ sub nearest
 
 my %metapage = (
 	wrong_form => qr/Invalid quantizer: 6\./,
-	wrong_metric => qr/Invalid metric: 2\./);
+	wrong_metric => qr/Invalid metric: 2\./,
+	no_ef => qr/Invalid ef_construction: 0\./,
+	high_ef => qr/Invalid ef_construction: 65535\./);
 
 for my $name (@cases)
 {
