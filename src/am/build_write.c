@@ -422,12 +422,14 @@ put_node(IndexWriter *writer, Page page, PointId point, uint32 upper_slot,
 	parts.links = encoded;
 	parts.links_length = encode_links(writer, point, encoded);
 	node_assemble(&copy, level, &parts);
-	if (node_page_put(page, per_page, point % per_page, &copy, BUILD_SLACK))
+	if (node_page_put(page, per_page, point % per_page, &copy,
+					  BUILD_SLACK) == NODE_PUT_DONE)
 		return;
 
 	parts.links_away = add_overflow(writer, encoded, parts.links_length);
 	node_assemble(&copy, level, &parts);
-	if (!node_page_put(page, per_page, point % per_page, &copy, 0))
+	if (node_page_put(page, per_page, point % per_page, &copy,
+					  0) != NODE_PUT_DONE)
 		elog(ERROR, "node of point %u does not fit its page", point);
 }
 

@@ -87,15 +87,36 @@ bytes_of_others(const HnswNode *nodes, int nodes_per_page, int except,
 }
 
 /*
- * Moves the variable parts of all nodes but one to the end of the page, with
- * or without their slack.  Returns false when the page is damaged.
+ * Is the variable part of each node but one inside the page, and is there as
+ * much room for that one as every node has?
  */
 static bool
+others_are_good(Page page, int nodes_per_page, int except)
+{
+	const HnswNode *nodes = page_nodes(page);
+	int			directory_end = ((PageHeader) page)->pd_lower;
+
+	for (int i = 0; i < nodes_per_page; i++)
+	{
+		int			length = HnswNodeVarLength(&nodes[i]);
+
+		if (i != except && length > 0 &&
+			!bytes_in_page(nodes[i].var_offset, length, directory_end))
+			return false;
+	}
+	return bytes_of_others(nodes, nodes_per_page, except, false) +
+		(int) HNSW_NODE_MIN_VAR <= BLCKSZ - directory_end;
+}
+
+/*
+ * Moves the variable parts of all nodes but one to the end of the page, with
+ * or without their slack.  They are good, and together they fit.
+ */
+static void
 compact_nodes(Page page, int nodes_per_page, int except, bool with_slack)
 {
 	PGAlignedBlock image;
 	HnswNode   *nodes = page_nodes(page);
-	int			directory_end = ((PageHeader) page)->pd_lower;
 	int			upper = BLCKSZ;
 
 	memcpy(image.data, page, BLCKSZ);
@@ -106,12 +127,6 @@ compact_nodes(Page page, int nodes_per_page, int except, bool with_slack)
 
 		if (i == except || length == 0)
 			continue;
-		if (!bytes_in_page(nodes[i].var_offset, length, directory_end) ||
-			upper - length - slack < directory_end)
-		{
-			memcpy(page, image.data, BLCKSZ);
-			return false;
-		}
 		upper -= length + slack;
 		memcpy((char *) page + upper, image.data + nodes[i].var_offset,
 			   length);
@@ -119,39 +134,38 @@ compact_nodes(Page page, int nodes_per_page, int except, bool with_slack)
 		HnswNodeSetVarSize(&nodes[i], length, slack);
 	}
 	((PageHeader) page)->pd_upper = upper;
-	return true;
 }
 
 /*
  * Makes room for length bytes more behind pd_lower, besides what the other
  * nodes have, and lowers *slack to what there is room for.
  */
-static bool
+static NodePut
 make_room(Page page, int nodes_per_page, int index, int length, int *slack)
 {
 	PageHeader	header = (PageHeader) page;
 	const HnswNode *nodes = page_nodes(page);
 	int			room = BLCKSZ - header->pd_lower -
 		Max(length, (int) HNSW_NODE_MIN_VAR);
-	int			spare;
-	bool		with_slack = true;
+	int			spare = room - bytes_of_others(nodes, nodes_per_page, index,
+											   true);
+	bool		with_slack = spare >= 0;
 
-	spare = room - bytes_of_others(nodes, nodes_per_page, index, true);
-	if (spare < 0)
-	{
-		with_slack = false;
+	if (!with_slack)
 		spare = room - bytes_of_others(nodes, nodes_per_page, index, false);
-		if (spare < 0)
-			return false;
-	}
 	*slack = Min(*slack, spare);
 	if (with_slack &&
 		header->pd_upper - header->pd_lower >= length + *slack)
-		return true;
-	return compact_nodes(page, nodes_per_page, index, with_slack);
+		return NODE_PUT_DONE;
+	if (!others_are_good(page, nodes_per_page, index))
+		return NODE_PUT_DAMAGED;
+	if (spare < 0)
+		return NODE_PUT_NO_ROOM;
+	compact_nodes(page, nodes_per_page, index, with_slack);
+	return NODE_PUT_DONE;
 }
 
-bool
+NodePut
 node_page_put(Page page, int nodes_per_page, int index,
 			  const HnswNodeCopy *copy, int slack)
 {
@@ -160,6 +174,8 @@ node_page_put(Page page, int nodes_per_page, int index,
 	HnswNode	node = copy->node;
 	int			length = HnswNodeVarLength(&node);
 	int			capacity = HnswNodeVarCapacity(old);
+	bool		in_page = bytes_in_page(old->var_offset, capacity,
+										header->pd_lower);
 
 	Assert(length <= (int) HNSW_NODE_MAX_VAR);
 	Assert(slack <= HNSW_NODE_MAX_SLACK);
@@ -168,24 +184,28 @@ node_page_put(Page page, int nodes_per_page, int index,
 		node.var_offset = 0;
 		slack = 0;
 	}
+	else if (HnswNodeVarLength(old) > 0 && !in_page)
+		return NODE_PUT_DAMAGED;
 	else if (length <= capacity &&
-		capacity - length <= HNSW_NODE_MAX_SLACK &&
-		bytes_in_page(old->var_offset, capacity, header->pd_lower))
+			 capacity - length <= HNSW_NODE_MAX_SLACK && in_page)
 	{
 		node.var_offset = old->var_offset;
 		slack = capacity - length;
 	}
 	else
 	{
-		if (!make_room(page, nodes_per_page, index, length, &slack))
-			return false;
+		NodePut		put = make_room(page, nodes_per_page, index, length,
+									&slack);
+
+		if (put != NODE_PUT_DONE)
+			return put;
 		header->pd_upper -= length + slack;
 		node.var_offset = header->pd_upper;
 	}
 	HnswNodeSetVarSize(&node, length, slack);
 	memcpy((char *) page + node.var_offset, copy->var, length);
 	*old = node;
-	return true;
+	return NODE_PUT_DONE;
 }
 
 void

@@ -46,14 +46,22 @@ extern uint8 node_page_generation(Page page, int index);
 extern bool node_page_copy(Page page, int nodes_per_page, int index,
 						   HnswNodeCopy *copy);
 
+typedef enum NodePut
+{
+	NODE_PUT_DONE,
+	NODE_PUT_NO_ROOM,
+	NODE_PUT_DAMAGED			/* this node, or one that would have to move */
+} NodePut;
+
 /*
  * Writes a node with its variable part, in place of what was there, and
- * leaves up to slack bytes behind it when it has to move.  False, and the
- * page unchanged, when it does not fit.  A variable part of at most
- * HNSW_NODE_MIN_VAR bytes always fits.
+ * leaves up to slack bytes behind it when it has to move.  The page is
+ * unchanged when that cannot be done.  Once there was no room, and on every
+ * page that is not damaged, a variable part of at most HNSW_NODE_MIN_VAR bytes
+ * fits.
  */
-extern bool node_page_put(Page page, int nodes_per_page, int index,
-						  const HnswNodeCopy *copy, int slack);
+extern NodePut node_page_put(Page page, int nodes_per_page, int index,
+							 const HnswNodeCopy *copy, int slack);
 
 /*
  * Notes in a node that stands for no row, in place of the heap TID, the next

@@ -39,6 +39,33 @@ hnsw_node_is_as_seen(PageBatch *batch, PointId point,
 		node_copies_equal(&now, seen);
 }
 
+/*
+ * A page that cannot take a node because of what others on it say, will not do
+ * so the next time, either: who tries again would do so for ever.
+ */
+bool
+hnsw_put_node(PageBatch *batch, PointId point, const HnswNodeCopy *copy,
+			  int slack)
+{
+	HnswReader *reader = batch->reader;
+	uint32		per_page = reader->ix->meta.nodes_per_page;
+	uint32		page_no = point / per_page;
+	NodePut		put = node_page_put(page_batch_page(batch, HNSW_REGION_NODES,
+													page_no),
+									per_page, point % per_page, copy, slack);
+
+	if (put == NODE_PUT_DAMAGED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" contains corrupted page at block %u",
+						RelationGetRelationName(reader->index),
+						hnsw_reader_block(reader, HNSW_REGION_NODES, page_no)),
+				 errdetail("The node of point %u cannot be written, as nodes of the page are out of range.",
+						   point),
+				 errhint("Please REINDEX it.")));
+	return put == NODE_PUT_DONE;
+}
+
 /*-------------------------------------------------------------------------
  * New points
  *-------------------------------------------------------------------------
@@ -124,7 +151,7 @@ try_write_point(HnswReader *reader, const HnswNewPoint *new_point,
 				 errdetail("It was given to more than one insert."),
 				 errhint("Please REINDEX it.")));
 	copy->node.generation = now.node.generation;
-	if (!node_page_put(page, per_page, point % per_page, copy, LIST_SLACK))
+	if (!hnsw_put_node(&batch, point, copy, LIST_SLACK))
 	{
 		page_batch_abort(&batch);
 		return false;
@@ -321,7 +348,6 @@ put_links(PageBatch *batch, const HnswLinkChange *change,
 		  const uint8 *encoded, int length, const ItemPointerData *away,
 		  bool *fits)
 {
-	uint32		per_page = batch->reader->ix->meta.nodes_per_page;
 	PointId		point = change->list.point;
 	HnswNodeCopy copy = change->seen.node;
 	HnswNodeParts parts = change->parts;
@@ -335,9 +361,7 @@ put_links(PageBatch *batch, const HnswLinkChange *change,
 	parts.links = encoded;
 	parts.links_length = length;
 	node_assemble(&copy, HnswNodeLevel(&copy.node), &parts);
-	*fits = node_page_put(page_batch_page(batch, HNSW_REGION_NODES,
-										  point / per_page),
-						  per_page, point % per_page, &copy, LIST_SLACK);
+	*fits = hnsw_put_node(batch, point, &copy, LIST_SLACK);
 	return *fits;
 }
 

@@ -53,15 +53,32 @@ hnsw_writer_mark_dead(HnswReader *reader, PointId point,
 	if (done)
 	{
 		node_set_dead(&copy.node, ReadNextFullTransactionId());
-		done = node_page_put(page_batch_page(&batch, HNSW_REGION_NODES,
-											 point / per_page),
-							 per_page, point % per_page, &copy, 0);
+		done = hnsw_put_node(&batch, point, &copy, 0);
 	}
 	if (done)
 		page_batch_close(&batch);
 	else
 		page_batch_abort(&batch);
 	return done;
+}
+
+/* In an open batch: false when the node cannot be read. */
+static bool
+copy_node(PageBatch *batch, PointId point, HnswNodeCopy *copy)
+{
+	uint32		per_page = batch->reader->ix->meta.nodes_per_page;
+
+	return node_page_copy(page_batch_page(batch, HNSW_REGION_NODES,
+										  point / per_page),
+						  per_page, point % per_page, copy);
+}
+
+/* In an open batch: writes a node that is short enough to fit in any case. */
+static void
+put_short_node(PageBatch *batch, PointId point, const HnswNodeCopy *copy)
+{
+	if (!hnsw_put_node(batch, point, copy, 0))
+		elog(ERROR, "node of point %u does not fit its page", point);
 }
 
 /*-------------------------------------------------------------------------
@@ -89,13 +106,19 @@ page_is_listed(Page page, int per_page)
 }
 
 /*
- * Turns a node that nobody needs into a free one, in front of the list of its
- * level unless that leads to its page already.
+ * In an open batch with the metapage: turns a node that nobody needs into a free
+ * one, in front of the list of its level unless that leads to its page already.
+ * Errors, before anything counts as given back, when the page is damaged.
  */
 static void
-put_free_node(Page page, int per_page, PointId point, HnswMetaPageData *meta,
-			  const HnswNodeCopy *seen, const HnswNodeParts *parts)
+put_free_node(PageBatch *batch, PointId point, const HnswNodeCopy *seen,
+			  const HnswNodeParts *parts)
 {
+	uint32		per_page = batch->reader->ix->meta.nodes_per_page;
+	HnswMetaPageData *meta =
+		HnswPageGetMeta(page_batch_page(batch, HNSW_REGION_META, 0));
+	Page		page = page_batch_page(batch, HNSW_REGION_NODES,
+									   point / per_page);
 	int			level = HnswNodeLevel(&seen->node);
 	bool		listed = level > 0 || !page_is_listed(page, per_page);
 	HnswNodeParts free_parts;
@@ -111,22 +134,21 @@ put_free_node(Page page, int per_page, PointId point, HnswMetaPageData *meta,
 	copy.node.info = HNSW_NODE_DEAD;
 	copy.node.generation = seen->node.generation + 1;
 	node_assemble(&copy, level, &free_parts);
-	(void) node_page_put(page, per_page, point % per_page, &copy, 0);
+	put_short_node(batch, point, &copy);
 	if (listed)
 		meta->free_points[level] = point;
 }
 
 /* Frees a dead point and stores what it had. */
 static bool
-free_dead_node(Page page, int per_page, PointId point,
-			   HnswMetaPageData *meta, HnswNodeParts *parts)
+free_dead_node(PageBatch *batch, PointId point, HnswNodeParts *parts)
 {
 	HnswNodeCopy seen;
 
-	if (!node_page_copy(page, per_page, point % per_page, &seen) ||
+	if (!copy_node(batch, point, &seen) ||
 		!HnswNodeIsDead(&seen.node) || !node_parse(&seen, parts))
 		return false;
-	put_free_node(page, per_page, point, meta, &seen, parts);
+	put_free_node(batch, point, &seen, parts);
 	return true;
 }
 
@@ -163,7 +185,6 @@ hnsw_writer_free(HnswReader *reader, const PointId *points, int n)
 	PointOverflow *overflow = palloc(n * sizeof(PointOverflow));
 	PageBatch	batch;
 	HnswMetaPageData *meta;
-	Page		page;
 	bool		all = true;
 
 	HNSW_TEST_POINT("free-points");
@@ -177,13 +198,11 @@ hnsw_writer_free(HnswReader *reader, const PointId *points, int n)
 	page_batch_add(&batch, HNSW_REGION_NODES, points[0] / per_page);
 	page_batch_open(&batch);
 	meta = HnswPageGetMeta(page_batch_page(&batch, HNSW_REGION_META, 0));
-	page = page_batch_page(&batch, HNSW_REGION_NODES, points[0] / per_page);
 	for (int i = 0; i < n; i++)
 	{
 		Assert(points[i] / per_page == points[0] / per_page);
 		if (meta->entry_point == points[i] ||
-			!free_dead_node(page, per_page, points[i], meta,
-							&overflow[i].parts))
+			!free_dead_node(&batch, points[i], &overflow[i].parts))
 		{
 			ItemPointerSetInvalid(&overflow[i].parts.more_tids);
 			ItemPointerSetInvalid(&overflow[i].parts.links_away);
@@ -205,24 +224,20 @@ hnsw_writer_take_back(HnswReader *reader, const PointId *points, int n)
 {
 	uint32		per_page = reader->ix->meta.nodes_per_page;
 	PageBatch	batch;
-	HnswMetaPageData *meta;
-	Page		page;
 
 	page_batch_init(&batch, reader);
 	page_batch_add(&batch, HNSW_REGION_META, 0);
 	page_batch_add(&batch, HNSW_REGION_NODES, points[0] / per_page);
 	page_batch_open(&batch);
-	meta = HnswPageGetMeta(page_batch_page(&batch, HNSW_REGION_META, 0));
-	page = page_batch_page(&batch, HNSW_REGION_NODES, points[0] / per_page);
 	for (int i = 0; i < n; i++)
 	{
 		HnswNodeCopy seen;
 		HnswNodeParts parts;
 
 		Assert(points[i] / per_page == points[0] / per_page);
-		if (node_page_copy(page, per_page, points[i] % per_page, &seen) &&
+		if (copy_node(&batch, points[i], &seen) &&
 			HnswNodeIsUnused(&seen.node) && node_parse(&seen, &parts))
-			put_free_node(page, per_page, points[i], meta, &seen, &parts);
+			put_free_node(&batch, points[i], &seen, &parts);
 	}
 	page_batch_close(&batch);
 }
@@ -250,12 +265,13 @@ find_unlisted(Page page, int per_page)
 }
 
 /*
- * Makes a free node a taken one.  It keeps its level and upper slots, and says
- * when that was, so that vacuum can take it back should its insert end here.
- * next is a transaction id after ours, read while nothing was locked.
+ * In an open batch: makes a free node a taken one.  It keeps its level and upper
+ * slots, and says when that was, so that vacuum can take it back should its
+ * insert end here.  next is a transaction id after ours, read while nothing was
+ * locked.
  */
 static void
-set_taken(Page page, int per_page, int index, FullTransactionId next,
+set_taken(PageBatch *batch, PointId point, FullTransactionId next,
 		  const HnswNodeCopy *seen, const HnswNodeParts *parts)
 {
 	HnswNodeParts taken_parts = *parts;
@@ -266,22 +282,25 @@ set_taken(Page page, int per_page, int index, FullTransactionId next,
 	taken_parts.links_length = 0;
 	node_assemble(&copy, HnswNodeLevel(&seen->node), &taken_parts);
 	node_set_xid(&copy.node, next);
-	(void) node_page_put(page, per_page, index, &copy, 0);
+	put_short_node(batch, point, &copy);
 }
 
-/* Takes the first free point of a page that is not listed, if there is one. */
-static int
-take_unlisted(Page page, int per_page, FullTransactionId next)
+/* In an open batch: takes the first free point of a page that is not listed. */
+static PointId
+take_unlisted(PageBatch *batch, uint32 page_no, FullTransactionId next)
 {
-	int			index = find_unlisted(page, per_page);
+	uint32		per_page = batch->reader->ix->meta.nodes_per_page;
+	int			index = find_unlisted(page_batch_page(batch, HNSW_REGION_NODES,
+													  page_no), per_page);
+	PointId		point = page_no * per_page + index;
 	HnswNodeCopy seen;
 	HnswNodeParts parts;
 
-	if (index < 0 || !node_page_copy(page, per_page, index, &seen) ||
+	if (index < 0 || !copy_node(batch, point, &seen) ||
 		!node_parse(&seen, &parts))
-		return -1;
-	set_taken(page, per_page, index, next, &seen, &parts);
-	return index;
+		return InvalidPointId;
+	set_taken(batch, point, next, &seen, &parts);
+	return point;
 }
 
 static bool
@@ -301,24 +320,20 @@ page_has_unlisted(HnswReader *reader, uint32 page_no)
 static PointId
 take_on_page(HnswReader *reader, uint32 page_no)
 {
-	uint32		per_page = reader->ix->meta.nodes_per_page;
 	FullTransactionId next = ReadNextFullTransactionId();
 	PageBatch	batch;
-	int			index;
+	PointId		point;
 
 	HNSW_TEST_POINT("take-near-point");
 	page_batch_init(&batch, reader);
 	page_batch_add(&batch, HNSW_REGION_NODES, page_no);
 	page_batch_open(&batch);
-	index = take_unlisted(page_batch_page(&batch, HNSW_REGION_NODES, page_no),
-						  per_page, next);
-	if (index < 0)
-	{
+	point = take_unlisted(&batch, page_no, next);
+	if (PointIdIsValid(point))
+		page_batch_close(&batch);
+	else
 		page_batch_abort(&batch);
-		return InvalidPointId;
-	}
-	page_batch_close(&batch);
-	return page_no * per_page + index;
+	return point;
 }
 
 PointId
@@ -361,26 +376,29 @@ report_not_free(HnswReader *reader, PointId point, int level)
 static PointId
 take_first(PageBatch *batch, int level, FullTransactionId next, uint32 *slot)
 {
-	uint32		per_page = batch->reader->ix->meta.nodes_per_page;
+	HnswReader *reader = batch->reader;
+	uint32		per_page = reader->ix->meta.nodes_per_page;
 	HnswMetaPageData *meta =
 		HnswPageGetMeta(page_batch_page(batch, HNSW_REGION_META, 0));
 	PointId		point = meta->free_points[level];
-	Page		page = page_batch_page(batch, HNSW_REGION_NODES,
-									   point / per_page);
-	int			beside;
 	HnswNodeCopy seen;
 	HnswNodeParts parts;
 
-	if (!node_page_copy(page, per_page, point % per_page, &seen) ||
+	if (!copy_node(batch, point, &seen) ||
 		!HnswNodeIsFree(&seen.node) || HnswNodeLevel(&seen.node) != level ||
 		!node_parse(&seen, &parts) || parts.links_length != sizeof(PointId))
-		report_not_free(batch->reader, point, level);
-	if (level == 0 && (beside = take_unlisted(page, per_page, next)) >= 0)
-		return point - point % per_page + beside;
+		report_not_free(reader, point, level);
+	if (level == 0)
+	{
+		PointId		beside = take_unlisted(batch, point / per_page, next);
+
+		if (PointIdIsValid(beside))
+			return beside;
+	}
 
 	*slot = parts.upper_slot;
 	memcpy(&meta->free_points[level], parts.links, sizeof(PointId));
-	set_taken(page, per_page, point % per_page, next, &seen, &parts);
+	set_taken(batch, point, next, &seen, &parts);
 	return point;
 }
 

@@ -54,4 +54,12 @@ extern void hnsw_overflow_drop(HnswReader *reader,
 extern bool hnsw_node_is_as_seen(PageBatch *batch, PointId point,
 								 const HnswNodeCopy *seen);
 
+/*
+ * In an open batch that has the node's page: writes the node, with up to slack
+ * bytes behind it; false, and nothing done, when it does not fit.  What is at
+ * most HNSW_NODE_MIN_VAR bytes fits.  Errors when the page is damaged.
+ */
+extern bool hnsw_put_node(PageBatch *batch, PointId point,
+						  const HnswNodeCopy *copy, int slack);
+
 #endif							/* HNSW_WRITER_INTERNAL_H */

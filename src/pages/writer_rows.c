@@ -22,17 +22,15 @@ static bool
 replace_node(HnswReader *reader, PointId point, const HnswNodeCopy *seen,
 			 const HnswNodeCopy *copy)
 {
-	uint32		per_page = reader->ix->meta.nodes_per_page;
 	PageBatch	batch;
 	bool		done;
 
 	page_batch_init(&batch, reader);
-	page_batch_add(&batch, HNSW_REGION_NODES, point / per_page);
+	page_batch_add(&batch, HNSW_REGION_NODES,
+				   point / reader->ix->meta.nodes_per_page);
 	page_batch_open(&batch);
 	done = hnsw_node_is_as_seen(&batch, point, seen) &&
-		node_page_put(page_batch_page(&batch, HNSW_REGION_NODES,
-									  point / per_page),
-					  per_page, point % per_page, copy, LIST_SLACK);
+		hnsw_put_node(&batch, point, copy, LIST_SLACK);
 	if (done)
 		page_batch_close(&batch);
 	else

@@ -21,7 +21,13 @@ my $node = new_node('damaged_changes',
 	  . "shared_buffers = 1MB\n");
 my $block_size = $node->safe_psql('postgres', 'SHOW block_size');
 
-my @cases = qw(wrong_form wrong_metric no_ef high_ef);
+# Free points, most of them of level 0
+my @freed = qw(full_pages equal_rows vacuumed open_index);
+
+# Points that are dead, and not free yet
+my @dead = qw(dead_pages);
+
+my @sound = qw(wrong_form wrong_metric no_ef high_ef);
 
 $node->safe_psql('postgres', <<'SQL');
 CREATE EXTENSION vector_hnsw;
@@ -30,7 +36,7 @@ CREATE FUNCTION example(id int) RETURNS vector LANGUAGE sql IMMUTABLE AS
  FROM generate_series(1, 8) i';
 SQL
 
-for my $name (@cases, 'open_index')
+for my $name (@sound, @freed, @dead)
 {
 	$node->safe_psql('postgres',
 		"CREATE TABLE $name (id int, v vector(8));
@@ -38,10 +44,25 @@ for my $name (@cases, 'open_index')
 		 CREATE INDEX ${name}_hnsw ON $name USING hnsw (v vector_l2_ops)
 			WITH (m = 8, link_format = plain)");
 }
+$node->safe_psql('postgres',
+	"DELETE FROM $_ WHERE id % 4 = 0; VACUUM (INDEX_CLEANUP ON) $_")
+  for @freed;
+
+# A transaction that began before the points were marked keeps them dead.
+{
+	my $session = start_session($node);
+
+	$node->safe_psql('postgres', "DELETE FROM $_ WHERE id % 4 = 0") for @dead;
+	ask($session, 'BEGIN; SELECT txid_current()');
+	$node->safe_psql('postgres', "VACUUM (INDEX_CLEANUP ON) $_") for @dead;
+	ask($session, 'COMMIT');
+	finish_session($session);
+}
+
 my %path = map {
 	$_ => $node->data_dir . '/'
 	  . $node->safe_psql('postgres', "SELECT pg_relation_filepath('${_}_hnsw')")
-} @cases, 'open_index';
+} @sound, @freed, @dead;
 
 sub pages_of
 {
@@ -64,19 +85,77 @@ sub write_pages
 # The damage
 #
 
+# The first of the free points of a level
+sub first_free
+{
+	my ($pages, $level) = @_;
+
+	return $pages->at(32 + 64 + 6 * (8 + 8 * 144) + 4 * $level, 'L');
+}
+
+sub is_dead
+{
+	my ($pages, $point) = @_;
+
+	return ($pages->node($point, 'info') & 0x90) == 0x90;
+}
+
+# Free space of all node pages is in pieces, and one node that nobody has to
+# read is out of range.
+sub fill_pages
+{
+	my ($pages, $is_victim) = @_;
+	my $npages = () = $pages->region('nodes');
+	my $per_page = $pages->meta('nodes_per_page');
+	my $damaged = 0;
+
+	for my $page_no (0 .. $npages - 1)
+	{
+		my $page = $pages->page('nodes', $page_no);
+		my ($lower) = $pages->bounds($page);
+
+		next if $page_no * $per_page >= $pages->meta('npoints');
+		$pages->bounds($page, $lower, $lower);
+		for my $point ($page_no * $per_page .. ($page_no + 1) * $per_page - 1)
+		{
+			next if $point >= $pages->meta('npoints');
+			next unless $is_victim->($pages, $point);
+			$pages->node($point, 'var_offset', $block_size - 2);
+			$damaged++;
+			last;
+		}
+	}
+	return $damaged;
+}
+
+sub is_listed
+{
+	my ($pages, $point) = @_;
+
+	return ($pages->node($point, 'info') & 0xFF) == 0x80
+	  && $pages->var_length($point) > 0;
+}
+
 my %damage = (
 	wrong_form => sub { $_[0]->meta('quantizer', 6) },
 	wrong_metric => sub { $_[0]->meta('metric', 2) },
 	no_ef => sub { $_[0]->meta('ef_construction', 0) },
 	high_ef => sub { $_[0]->meta('ef_construction', 65535) },
 
+	# pages
+	full_pages => sub { fill_pages($_[0], \&is_listed) or die },
+	equal_rows => sub { fill_pages($_[0], \&is_listed) or die },
+	vacuumed => sub { fill_pages($_[0], \&is_listed) or die },
+	dead_pages => sub { fill_pages($_[0], \&is_dead) or die },
 	open_index => sub { });
 
 $node->stop;
+my %free_before;
 for my $name (sort keys %path)
 {
 	my $pages = pages_of($name);
 
+	$free_before{$name} = first_free($pages, 0);
 	$damage{$name}->($pages);
 	write_pages($name, $pages);
 }
@@ -117,7 +196,7 @@ my %metapage = (
 	no_ef => qr/Invalid ef_construction: 0\./,
 	high_ef => qr/Invalid ef_construction: 65535\./);
 
-for my $name (@cases)
+for my $name (@sound)
 {
 	for my $sql (insert($name, 1001, 1010), nearest($name),
 		"DELETE FROM $name WHERE id % 3 = 0; VACUUM (INDEX_CLEANUP ON) $name")
@@ -128,6 +207,30 @@ for my $name (@cases)
 			"$name: the metapage is found to be damaged");
 	}
 }
+
+my $corrupted_page = qr/ERROR:  XX002: index "\w+_hnsw" contains corrupted page at block \d+.*point \d+/s;
+
+like(scalar(try(insert('full_pages', 1001, 1300))),
+	$corrupted_page, 'an insert ends when a page cannot take a list');
+like(
+	scalar(
+		try(join '', map { insert('equal_rows', 1, 400) } 1 .. 3)),
+	$corrupted_page,
+	'and when it cannot take more rows of a point');
+like(
+	scalar(
+		try("DELETE FROM vacuumed WHERE id % 4 = 1;
+			 VACUUM (INDEX_CLEANUP ON) vacuumed")),
+	$corrupted_page,
+	'so does a vacuum');
+like(
+	scalar(
+		try('DELETE FROM dead_pages WHERE id = 1;
+			 VACUUM (INDEX_CLEANUP ON) dead_pages')),
+	$corrupted_page,
+	'and one that gives back points');
+is((try(nearest($_)))[0], 10, "$_: queries find rows")
+  for qw(full_pages equal_rows vacuumed dead_pages);
 
 # A metapage that is damaged while a session has the index open.  Pages leave
 # shared buffers when enough others are read.
@@ -183,6 +286,12 @@ sub change_open_index
 	}
 	finish_session($session);
 }
+
+$node->stop;
+is(first_free(pages_of('dead_pages'), 0),
+	$free_before{dead_pages},
+	'a point that stays dead is in no list of free points');
+$node->start;
 
 check_log($node);
 $node->stop;
