@@ -13,6 +13,7 @@
 #include <math.h>
 
 #include "pages/page_batch.h"
+#include "pages/reader_internal.h"
 #include "pages/values.h"
 #include "pages/writer_internal.h"
 #include "test_points.h"
@@ -247,6 +248,12 @@ hnsw_writer_slot(HnswReader *reader, PointId point, uint32 slot, int level,
 	Assert(nlinks <= reader->ix->meta.m);
 	page_batch_init(&batch, reader);
 	found = batch_slot(&batch, slot + level - 1);
+
+	/* one that was written before belongs to the point for ever */
+	if (found->level != 0 &&
+		(found->point != point || found->level != level))
+		hnsw_point_corrupted(reader, point,
+							 "Its upper slot belongs to another point.");
 	found->point = point;
 	found->level = level;
 	found->reserved = 0;

@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "pages/page_batch.h"
+#include "pages/reader_internal.h"
 #include "pages/values.h"
 #include "pages/writer_internal.h"
 #include "test_points.h"
@@ -285,7 +286,10 @@ set_taken(PageBatch *batch, PointId point, FullTransactionId next,
 	put_short_node(batch, point, &copy);
 }
 
-/* In an open batch: takes the first free point of a page that is not listed. */
+/*
+ * In an open batch: takes the first free point of a page that is not listed.
+ * What looks like one on the last page may be an id that was never given out.
+ */
 static PointId
 take_unlisted(PageBatch *batch, uint32 page_no, FullTransactionId next)
 {
@@ -296,8 +300,8 @@ take_unlisted(PageBatch *batch, uint32 page_no, FullTransactionId next)
 	HnswNodeCopy seen;
 	HnswNodeParts parts;
 
-	if (index < 0 || !copy_node(batch, point, &seen) ||
-		!node_parse(&seen, &parts))
+	if (index < 0 || point >= batch->reader->ix->meta.npoints ||
+		!copy_node(batch, point, &seen) || !node_parse(&seen, &parts))
 		return InvalidPointId;
 	set_taken(batch, point, next, &seen, &parts);
 	return point;
@@ -371,16 +375,20 @@ report_not_free(HnswReader *reader, PointId point, int level)
 
 /*
  * In an open batch with the metapage: takes the first point of a list, or one
- * that is free beside it.
+ * that is free beside it.  When it is followed by a point that does not exist the
+ * list ends, and that is stored in *missing: the metapage must not name such a
+ * point, as nobody could open the index any more.
  */
 static PointId
-take_first(PageBatch *batch, int level, FullTransactionId next, uint32 *slot)
+take_first(PageBatch *batch, int level, FullTransactionId next, uint32 *slot,
+		   PointId *missing)
 {
 	HnswReader *reader = batch->reader;
 	uint32		per_page = reader->ix->meta.nodes_per_page;
 	HnswMetaPageData *meta =
 		HnswPageGetMeta(page_batch_page(batch, HNSW_REGION_META, 0));
 	PointId		point = meta->free_points[level];
+	PointId		behind;
 	HnswNodeCopy seen;
 	HnswNodeParts parts;
 
@@ -396,10 +404,31 @@ take_first(PageBatch *batch, int level, FullTransactionId next, uint32 *slot)
 			return beside;
 	}
 
+	if ((uint64) parts.upper_slot + level > meta->nslots)
+		hnsw_point_corrupted(reader, point, "Its upper slot does not exist.");
 	*slot = parts.upper_slot;
-	memcpy(&meta->free_points[level], parts.links, sizeof(PointId));
+	memcpy(&behind, parts.links, sizeof(PointId));
+	if (PointIdIsValid(behind) && behind >= meta->npoints)
+	{
+		*missing = behind;
+		behind = InvalidPointId;
+	}
+	meta->free_points[level] = behind;
 	set_taken(batch, point, next, &seen, &parts);
 	return point;
+}
+
+/* Free points that were further back are lost. */
+static void
+warn_list_ended(HnswReader *reader, PointId point, int level, PointId missing)
+{
+	ereport(WARNING,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" is corrupted at point %u",
+					RelationGetRelationName(reader->index), point),
+			 errdetail("In the list of free points of level %d it is followed by point %u, which does not exist.  The list ends there.",
+					   level, missing),
+			 errhint("Please REINDEX it.")));
 }
 
 PointId
@@ -413,6 +442,7 @@ hnsw_take_listed_point(HnswReader *reader, int level, uint32 *slot)
 	{
 		PageBatch	batch;
 		PointId		point = InvalidPointId;
+		PointId		missing = InvalidPointId;
 
 		HNSW_TEST_POINT("take-free-point");
 		page_batch_init(&batch, reader);
@@ -422,12 +452,14 @@ hnsw_take_listed_point(HnswReader *reader, int level, uint32 *slot)
 		if (HnswPageGetMeta(page_batch_page(&batch, HNSW_REGION_META,
 											0))->free_points[level] == first)
 		{
-			point = take_first(&batch, level, next, slot);
+			point = take_first(&batch, level, next, slot, &missing);
 			page_batch_close(&batch);
 		}
 		else
 			page_batch_abort(&batch);
 		hnsw_index_refresh(reader->ix, reader->index);
+		if (PointIdIsValid(missing))
+			warn_list_ended(reader, point, level, missing);
 		if (PointIdIsValid(point))
 			return point;
 	}

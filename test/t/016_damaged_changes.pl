@@ -10,7 +10,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
-use HnswPages;
+use HnswPages qw($NONE);
 use HnswTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -22,7 +22,8 @@ my $node = new_node('damaged_changes',
 my $block_size = $node->safe_psql('postgres', 'SHOW block_size');
 
 # Free points, most of them of level 0
-my @freed = qw(full_pages equal_rows vacuumed open_index);
+my @freed = qw(bad_next bad_upper_next far_slot taken_slot full_pages
+  equal_rows vacuumed open_index);
 
 # Points that are dead, and not free yet
 my @dead = qw(dead_pages);
@@ -100,6 +101,14 @@ sub is_dead
 	return ($pages->node($point, 'info') & 0x90) == 0x90;
 }
 
+# Where the number of the next free point is
+sub place_of_next
+{
+	my ($pages, $point) = @_;
+
+	return $pages->var_position($point) + ($pages->level($point) > 0 ? 4 : 0);
+}
+
 # Free space of all node pages is in pieces, and one node that nobody has to
 # read is out of range.
 sub fill_pages
@@ -142,6 +151,35 @@ my %damage = (
 	no_ef => sub { $_[0]->meta('ef_construction', 0) },
 	high_ef => sub { $_[0]->meta('ef_construction', 65535) },
 
+	# free points
+	bad_next => sub {
+		my ($pages) = @_;
+
+		$pages->put(place_of_next($pages, first_free($pages, 0)),
+			'L', $pages->meta('npoints') + 5);
+	},
+	bad_upper_next => sub {
+		my ($pages) = @_;
+
+		$pages->put(place_of_next($pages, first_free($pages, 1)),
+			'L', 0xFFFFFF00);
+	},
+	far_slot => sub {
+		my ($pages) = @_;
+
+		$pages->put($pages->var_position(first_free($pages, 1)),
+			'L', $pages->meta('nslots'));
+	},
+	taken_slot => sub {
+		my ($pages) = @_;
+		my $other = $pages->find(
+			sub { $pages->level($_[0]) > 0 && $pages->has_flag($_[0], 'present') }
+		);
+
+		$pages->put($pages->var_position(first_free($pages, 1)),
+			'L', $pages->first_slot($other));
+	},
+
 	# pages
 	full_pages => sub { fill_pages($_[0], \&is_listed) or die },
 	equal_rows => sub { fill_pages($_[0], \&is_listed) or die },
@@ -156,6 +194,8 @@ for my $name (sort keys %path)
 	my $pages = pages_of($name);
 
 	$free_before{$name} = first_free($pages, 0);
+	isnt(first_free($pages, $_), $NONE, "$name: free points of level $_")
+	  for grep { $name =~ /^(?:bad|far|taken)/ } 0, 1;
 	$damage{$name}->($pages);
 	write_pages($name, $pages);
 }
@@ -207,6 +247,32 @@ for my $name (@sound)
 			"$name: the metapage is found to be damaged");
 	}
 }
+
+for my $level (0, 1)
+{
+	my $name = $level == 0 ? 'bad_next' : 'bad_upper_next';
+	my $error = try(insert($name, 1001, 1300));
+
+	like($error, qr/WARNING:  XX002: index "${name}_hnsw" is corrupted at point \d+/,
+		"$name: a warning names the point");
+	like($error, qr/list of free points of level $level it is followed by point \d+, which does not exist/,
+		"$name: and the one that is missing");
+	unlike($error, qr/ERROR/, "$name: rows are inserted all the same");
+	is(scalar(try(insert($name, 1301, 1320))),
+		'', "$name: and more after them");
+	is((try(nearest($name)))[0], 10, "$name: queries find rows");
+}
+
+like(
+	scalar(try(insert('far_slot', 1001, 1300))),
+	qr/ERROR:  XX002: index "far_slot_hnsw" is corrupted at point \d+.*upper slot does not exist/s,
+	'a free point with a slot that does not exist is not used');
+like(
+	scalar(try(insert('taken_slot', 1001, 1300))),
+	qr/ERROR:  XX002: index "taken_slot_hnsw" is corrupted at point \d+.*belongs to another point/s,
+	'nor is a slot of another point written over');
+is((try(nearest($_)))[0], 10, "$_: queries find rows")
+  for qw(far_slot taken_slot);
 
 my $corrupted_page = qr/ERROR:  XX002: index "\w+_hnsw" contains corrupted page at block \d+.*point \d+/s;
 
