@@ -38,6 +38,40 @@ bytes_in_page(int offset, int length, int directory_end)
 	return offset >= directory_end && offset + length <= BLCKSZ;
 }
 
+/* Does anything at offset begin in the free space of the page? */
+static inline bool
+begins_in_free_space(Page page, int offset)
+{
+	return offset >= ((PageHeader) page)->pd_lower &&
+		offset < ((PageHeader) page)->pd_upper;
+}
+
+static inline bool
+bounds_are_good(Page page, int directory_end)
+{
+	PageHeader	header = (PageHeader) page;
+
+	return header->pd_lower == directory_end &&
+		header->pd_upper >= directory_end && header->pd_upper <= BLCKSZ;
+}
+
+bool
+node_page_space_is_good(Page page, int nodes_per_page)
+{
+	const HnswNode *nodes = page_nodes(page);
+
+	if (!bounds_are_good(page, HNSW_BODY_OFFSET +
+						 nodes_per_page * sizeof(HnswNode)))
+		return false;
+	for (int i = 0; i < nodes_per_page; i++)
+	{
+		if (HnswNodeVarLength(&nodes[i]) > 0 &&
+			begins_in_free_space(page, nodes[i].var_offset))
+			return false;
+	}
+	return true;
+}
+
 bool
 node_page_copy(Page page, int nodes_per_page, int index, HnswNodeCopy *copy)
 {
@@ -336,6 +370,24 @@ page_item_count(Page page)
 	if (lower < HNSW_BODY_OFFSET || lower > BLCKSZ)
 		return 0;
 	return (lower - HNSW_BODY_OFFSET) / sizeof(HnswOverflowItem);
+}
+
+bool
+overflow_page_space_is_good(Page page)
+{
+	const HnswOverflowItem *items = page_items(page);
+	int			count = page_item_count(page);
+
+	if (!bounds_are_good(page, HNSW_BODY_OFFSET +
+						 count * sizeof(HnswOverflowItem)))
+		return false;
+	for (int i = 0; i < count; i++)
+	{
+		if (items[i].length > 0 &&
+			begins_in_free_space(page, items[i].offset))
+			return false;
+	}
+	return true;
 }
 
 void

@@ -39,6 +39,13 @@ typedef struct HnswNodeParts
 
 extern void node_page_init(Page page, uint32 page_no, int nodes_per_page);
 
+/*
+ * Is the free space free?  Generic WAL makes it zeros when a page changes, so
+ * bounds that are damaged would cost what is between them.
+ */
+extern bool node_page_space_is_good(Page page, int nodes_per_page);
+extern bool overflow_page_space_is_good(Page page);
+
 /* Changes each time that the id of a node is given back. */
 extern uint8 node_page_generation(Page page, int index);
 

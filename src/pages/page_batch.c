@@ -11,6 +11,7 @@
 
 #include "compat.h"
 #include "miscadmin.h"
+#include "pages/node_page.h"
 #include "pages/page_batch.h"
 #include "storage/lmgr.h"
 #include "test_points.h"
@@ -164,6 +165,70 @@ init_page(HnswReader *reader, BatchPage *page)
 	}
 }
 
+/*
+ * Codes that come one by one are written into zeros, from the front.  Of a page
+ * that is full, as builds make them, nothing is free.
+ */
+static bool
+record_space_is_good(Page page, const HnswRecordLayout *layout)
+{
+	PageHeader	header = (PageHeader) page;
+	const char *free_space = (char *) page + header->pd_lower;
+	int			length = header->pd_upper - header->pd_lower;
+
+	if (header->pd_lower < layout->codes_offset || length < 0 ||
+		header->pd_upper != BLCKSZ)
+		return false;
+	return length == 0 ||
+		(free_space[0] == 0 &&
+		 memcmp(free_space, free_space + 1, length - 1) == 0);
+}
+
+static bool
+space_is_good(const HnswIndex *ix, HnswRegionId region, Page page)
+{
+	switch (region)
+	{
+		case HNSW_REGION_NODES:
+			return node_page_space_is_good(page, ix->meta.nodes_per_page);
+		case HNSW_REGION_OVERFLOW:
+			return overflow_page_space_is_good(page);
+		case HNSW_REGION_CODES:
+			return record_space_is_good(page, &ix->codes);
+		case HNSW_REGION_REFINE:
+			return record_space_is_good(page, &ix->refine);
+		default:
+			break;
+	}
+	return ((PageHeader) page)->pd_lower == BLCKSZ &&
+		((PageHeader) page)->pd_upper == BLCKSZ;
+}
+
+/*
+ * What is about to change must be what it should be, or damage would be made
+ * worse.  The metapage may have been read from disk since it was validated.
+ */
+static void
+verify_page(HnswReader *reader, const BatchPage *page)
+{
+	Page		found = BufferGetPage(page->buffer);
+	const char *index_name = RelationGetRelationName(reader->index);
+
+	hnsw_page_verify(found, page->region, page->page_no, page->block,
+					 index_name);
+	if (!space_is_good(reader->ix, page->region, found))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" contains corrupted page at block %u",
+						index_name, page->block),
+				 errdetail("It cannot have free space from %u to %u.",
+						   ((PageHeader) found)->pd_lower,
+						   ((PageHeader) found)->pd_upper),
+				 errhint("Please REINDEX it.")));
+	if (page->region == HNSW_REGION_META)
+		hnsw_meta_validate(HnswPageGetMeta(found), index_name);
+}
+
 void
 page_batch_open(PageBatch *batch)
 {
@@ -180,11 +245,10 @@ page_batch_open(PageBatch *batch)
 		bool		is_new;
 
 		LockBuffer(page->buffer, BUFFER_LOCK_EXCLUSIVE);
-		is_new = PageIsNew(BufferGetPage(page->buffer));
+		is_new = page->region != HNSW_REGION_META &&
+			PageIsNew(BufferGetPage(page->buffer));
 		if (!is_new)
-			hnsw_page_verify(BufferGetPage(page->buffer), page->region,
-							 page->page_no, page->block,
-							 RelationGetRelationName(reader->index));
+			verify_page(reader, page);
 		page->page = GenericXLogRegisterBuffer(batch->xlog, page->buffer,
 											   is_new ?
 											   GENERIC_XLOG_FULL_IMAGE : 0);

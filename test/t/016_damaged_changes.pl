@@ -23,7 +23,7 @@ my $block_size = $node->safe_psql('postgres', 'SHOW block_size');
 
 # Free points, most of them of level 0
 my @freed = qw(bad_next bad_upper_next far_slot taken_slot full_pages
-  equal_rows vacuumed open_index);
+  equal_rows vacuumed wrong_end wrong_codes wrong_slots open_index);
 
 # Points that are dead, and not free yet
 my @dead = qw(dead_pages);
@@ -145,6 +145,33 @@ sub is_listed
 	  && $pages->var_length($point) > 0;
 }
 
+# Sets the bounds of the free space of all pages of a region that are written
+sub set_bounds
+{
+	my ($pages, $region, $lower, $upper) = @_;
+	my $npages = () = $pages->region($region);
+
+	for (0 .. $npages - 1)
+	{
+		my $page = $pages->page($region, $_);
+		my ($old_lower, $old_upper) = $pages->bounds($page);
+
+		$pages->bounds($page, $lower // $old_lower, $upper)
+		  if $old_upper > 0;
+	}
+	return;
+}
+
+# All bytes of the pages of a region
+sub region_bytes
+{
+	my ($pages, $region) = @_;
+
+	return join '',
+	  map { $pages->at($_ * $block_size, "a$block_size") }
+	  $pages->region($region);
+}
+
 my %damage = (
 	wrong_form => sub { $_[0]->meta('quantizer', 6) },
 	wrong_metric => sub { $_[0]->meta('metric', 2) },
@@ -185,6 +212,9 @@ my %damage = (
 	equal_rows => sub { fill_pages($_[0], \&is_listed) or die },
 	vacuumed => sub { fill_pages($_[0], \&is_listed) or die },
 	dead_pages => sub { fill_pages($_[0], \&is_dead) or die },
+	wrong_end => sub { set_bounds($_[0], 'nodes', undef, $block_size) },
+	wrong_codes => sub { set_bounds($_[0], 'codes', 64, $block_size) },
+	wrong_slots => sub { set_bounds($_[0], 'upper levels', 32, $block_size) },
 	open_index => sub { });
 
 $node->stop;
@@ -199,6 +229,12 @@ for my $name (sort keys %path)
 	$damage{$name}->($pages);
 	write_pages($name, $pages);
 }
+my %region = (
+	wrong_end => 'nodes',
+	wrong_codes => 'codes',
+	wrong_slots => 'upper levels');
+my %bytes =
+  map { $_ => region_bytes(pages_of($_), $region{$_}) } keys %region;
 $node->start;
 
 #
@@ -298,6 +334,15 @@ like(
 is((try(nearest($_)))[0], 10, "$_: queries find rows")
   for qw(full_pages equal_rows vacuumed dead_pages);
 
+# Free space that is none becomes zeros in whatever is written.
+for my $name (sort keys %region)
+{
+	like(
+		scalar(try(insert($name, 1001, 1300))),
+		qr/ERROR:  XX002: index "${name}_hnsw" contains corrupted page at block \d+.*free space from/s,
+		"$name: pages with wrong bounds do not change");
+}
+
 # A metapage that is damaged while a session has the index open.  Pages leave
 # shared buffers when enough others are read.
 $node->safe_psql('postgres', <<'SQL');
@@ -354,6 +399,9 @@ sub change_open_index
 }
 
 $node->stop;
+is( region_bytes(pages_of($_), $region{$_}) eq $bytes{$_},
+	1, "$_: the pages are what they were")
+  for sort keys %region;
 is(first_free(pages_of('dead_pages'), 0),
 	$free_before{dead_pages},
 	'a point that stays dead is in no list of free points');
