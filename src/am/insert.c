@@ -192,6 +192,36 @@ any_same_vector(InsertState *state, HnswHeapRows *rows, ItemPointer tids,
 }
 
 /*
+ * Has one of the rows that a point has, as far as they are looked at, the
+ * vector?  Stores in *changed whether its lists changed meanwhile.
+ */
+static bool
+rows_have_vector(InsertState *state, PointId point, HnswHeapRows *rows,
+				 int *nlooked, bool *changed)
+{
+	HnswReader *reader = &state->store.reader;
+	HnswNodeCopy copy;
+	HnswNodeParts parts;
+	HnswTidWalk walk;
+	PGAlignedBlock item;
+	HnswTidList *list = (HnswTidList *) item.data;
+	bool		same;
+
+	*changed = false;
+	hnsw_reader_node(reader, point, &copy, &parts);
+	if (!HnswNodeIsLive(&copy.node))
+		return false;
+	hnsw_reader_start_tids(&walk, &copy, &parts);
+	same = ItemPointerIsValid(&copy.node.heaptid) &&
+		any_same_vector(state, rows, &copy.node.heaptid, 1, nlooked);
+	while (!same && *nlooked < MAX_ROWS_LOOKED_AT &&
+		   hnsw_reader_next_tids(reader, point, &walk, list))
+		same = any_same_vector(state, rows, list->tids, list->ntids, nlooked);
+	*changed = walk.changed;
+	return same;
+}
+
+/*
  * Does the point stand for the vector?  Its code is the same; the table tells
  * for sure.  Rows are looked at that the statement sees, among them the old
  * version of an updated row, then those that came with it.  All rows have
@@ -200,28 +230,15 @@ any_same_vector(InsertState *state, HnswHeapRows *rows, ItemPointer tids,
 static bool
 point_has_vector(InsertState *state, PointId point)
 {
-	HnswReader *reader = &state->store.reader;
-	HnswNodeCopy copy;
-	HnswNodeParts parts;
-	HnswTidWalk walk;
-	PGAlignedBlock item;
-	HnswTidList *list = (HnswTidList *) item.data;
-	HnswHeapRows *rows;
+	HnswHeapRows *rows = hnsw_heap_rows_open(state->heap, state->index,
+											 state->store.reader.ix);
 	int			nlooked = 0;
+	bool		changed;
 	bool		same;
 
-	hnsw_reader_node(reader, point, &copy, &parts);
-	if (!HnswNodeIsLive(&copy.node))
-		return false;
-	rows = hnsw_heap_rows_open(state->heap, state->index,
-							   state->store.reader.ix);
-	hnsw_reader_start_tids(&walk, &parts);
-	same = ItemPointerIsValid(&copy.node.heaptid) &&
-		any_same_vector(state, rows, &copy.node.heaptid, 1, &nlooked);
-	while (!same && nlooked < MAX_ROWS_LOOKED_AT &&
-		   hnsw_reader_next_tids(reader, point, &walk, list))
-		same = any_same_vector(state, rows, list->tids, list->ntids,
-							   &nlooked);
+	do
+		same = rows_have_vector(state, point, rows, &nlooked, &changed);
+	while (changed);
 	hnsw_heap_rows_close(rows);
 	return same;
 }

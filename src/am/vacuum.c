@@ -30,7 +30,6 @@
  */
 #include "postgres.h"
 
-#include "access/generic_xlog.h"
 #include "access/table.h"
 #include "access/transam.h"
 #include "am/code_cache.h"
@@ -87,57 +86,6 @@ is_dead(BulkDelete *state, ItemPointer tid)
 	}
 	state->kept++;
 	return false;
-}
-
-/*
- * Takes the dead out of a list of TIDs.  The list gets shorter, its item
- * keeps its length.  Returns whether anything changed.
- */
-static bool
-prune_tid_list(BulkDelete *state, HnswTidList *list)
-{
-	int			kept = 0;
-	int			ntids = list->ntids;
-
-	for (int i = 0; i < ntids; i++)
-	{
-		if (!is_dead(state, &list->tids[i]))
-			list->tids[kept++] = list->tids[i];
-	}
-	list->ntids = kept;
-	return kept < ntids;
-}
-
-/*
- * Prunes the list that a walk has just read, on its page, where inserts may
- * have added to it since.
- */
-static void
-prune_overflow_list(BulkDelete *state, const HnswTidWalk *walk)
-{
-	GenericXLogState *xlog;
-	Buffer		buffer;
-	HnswTidList *list;
-	int			length = 0;
-
-	HNSW_TEST_POINT("prune-list");
-	(void) hnsw_reader_pin(state->reader, HNSW_REGION_OVERFLOW,
-						   ItemPointerGetBlockNumber(&walk->where), &buffer);
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	xlog = GenericXLogStart(state->reader->index);
-	list = unconstify(void *,
-					  overflow_page_get(GenericXLogRegisterBuffer(xlog, buffer,
-																  0),
-										ItemPointerGetOffsetNumber(&walk->where),
-										&length));
-	if (list != NULL && length == walk->length &&
-		length >= (int) (offsetof(HnswTidList, tids) +
-						 list->ntids * sizeof(ItemPointerData)) &&
-		prune_tid_list(state, list))
-		GenericXLogFinish(xlog);
-	else
-		GenericXLogAbort(xlog);
-	UnlockReleaseBuffer(buffer);
 }
 
 /* What pass 1 makes of the nodes of a page */
@@ -243,38 +191,116 @@ prune_node_page(BulkDelete *state, PointId first, int nnodes, int *with_more)
 	return nmore;
 }
 
-/* The lists of one point; when they have become empty the point is dead. */
+/* The list before the one that is looked at: at first there is none. */
+typedef struct ListBefore
+{
+	ItemPointerData where;		/* invalid: the node */
+	int			ntids;
+	int			room;			/* for so many TIDs in all */
+} ListBefore;
+
+/*
+ * Takes the dead out of a list that was just read; who is dead is asked with no
+ * lock held.  When the list before has room for the rest, or there is no rest,
+ * the list goes.  TIDs move towards the node only, and only with their whole
+ * list, so that a scan that has read some lists of the chain finds out whether
+ * that concerns it.  Returns false when the chain has to be looked at anew,
+ * with what an insert has put there.
+ */
+static bool
+prune_list(BulkDelete *state, PointId point, const HnswTidWalk *walk,
+		   HnswTidList *list, ListBefore *before)
+{
+	bool		dead[HNSW_OVERFLOW_MAX_ITEM / sizeof(ItemPointerData)];
+	int			ndead = 0;
+	int			nkept;
+
+	for (int i = 0; i < list->ntids; i++)
+	{
+		dead[i] = state->callback(&list->tids[i], state->callback_state);
+		ndead += dead[i];
+	}
+	nkept = list->ntids - ndead;
+	if (nkept <= before->room - before->ntids)
+	{
+		if (!hnsw_writer_unlink_list(state->reader, point, &before->where,
+									 &walk->where, dead, list->ntids))
+			return false;
+		before->ntids += nkept;
+	}
+	else
+	{
+		if (ndead > 0)
+			hnsw_writer_prune_list(state->reader, point, &walk->where, dead,
+								   list->ntids);
+		before->where = walk->where;
+		before->ntids = nkept;
+		before->room = (walk->length - offsetof(HnswTidList, tids)) /
+			sizeof(ItemPointerData);
+	}
+	state->stats->tuples_removed += ndead;
+	state->kept += nkept;
+	return true;
+}
+
+/*
+ * The lists of one point.  Of two neighbours that stay, what they have does not
+ * fit into the first; as no list has more room than those before it, they are
+ * half full in the middle.  That says nothing of an only list, which can be far
+ * too long.
+ */
+static bool
+prune_lists(BulkDelete *state, PointId point)
+{
+	HnswNodeCopy copy;
+	HnswNodeParts parts;
+	HnswTidWalk walk;
+	PGAlignedBlock item;
+	HnswTidList *list = (HnswTidList *) item.data;
+	ListBefore	before = {0};
+	ItemPointerData first;
+
+	hnsw_reader_node(state->reader, point, &copy, &parts);
+	ItemPointerSetInvalid(&before.where);
+	ItemPointerSetInvalid(&first);
+	hnsw_reader_start_tids(&walk, NULL, &parts);
+	while (hnsw_reader_next_tids(state->reader, point, &walk, list))
+	{
+		vacuum_delay_point(false);
+		if (!prune_list(state, point, &walk, list, &before))
+			return false;
+		if (!ItemPointerIsValid(&first))
+			first = before.where;
+	}
+	if (ItemPointerIsValid(&first) && same_item(&first, &before.where) &&
+		hnsw_list_is_too_long(before.ntids, before.room))
+		hnsw_writer_shrink_list(state->reader, point, &first);
+	return true;
+}
+
+/* When a point has lost its last list, and has no other row, it is dead. */
 static void
 prune_overflow(BulkDelete *state, PointId point)
 {
+	double		kept = state->kept;
+
 	for (;;)
 	{
 		HnswNodeCopy copy;
 		HnswNodeParts parts;
-		HnswTidWalk walk;
-		PGAlignedBlock item;
-		HnswTidList *list = (HnswTidList *) item.data;
-		double		kept = state->kept;
+
+		/* once more after an insert, counting no row twice */
+		while (!prune_lists(state, point))
+			state->kept = kept;
 
 		hnsw_reader_node(state->reader, point, &copy, &parts);
-		hnsw_reader_start_tids(&walk, &parts);
-		while (hnsw_reader_next_tids(state->reader, point, &walk, list))
-		{
-			vacuum_delay_point(false);
-			prune_overflow_list(state, &walk);
-		}
-
-		if (state->kept > kept || !HnswNodeIsLive(&copy.node) ||
-			ItemPointerIsValid(&copy.node.heaptid))
+		if (!lacks_rows(&copy.node))
 			return;
-		if (hnsw_writer_mark_dead(state->reader, point, &copy, &parts))
+		if (hnsw_writer_mark_dead(state->reader, point, &copy))
 		{
 			state->any_gone = state->any_marked = true;
 			return;
 		}
-
-		/* a row was added meanwhile: once more, counting no row twice */
-		state->kept = kept;
 	}
 }
 

@@ -66,30 +66,10 @@ node_changed(NodeCheck *node)
 	return !node_copies_equal(&before, &node->copy);
 }
 
-/*
- * Was the point given back since its node was read?  Until then a point in use
- * keeps its lists of rows, each where it is.  Our snapshot keeps vacuum from
- * that for a point that was live, but replay on a standby does not ask.
- */
-static bool
-was_given_back(const NodeCheck *node)
-{
-	NodeCheck	now = *node;
-
-	read_node(&now);
-	return now.copy.node.generation != node->copy.node.generation;
-}
-
 /*-------------------------------------------------------------------------
  * Overflow items
  *-------------------------------------------------------------------------
  */
-
-static bool
-same_item(const ItemPointerData *a, const ItemPointerData *b)
-{
-	return memcmp(a, b, sizeof(ItemPointerData)) == 0;
-}
 
 /* Takes an overflow item for the point.  False when somebody has it already. */
 static bool
@@ -109,6 +89,18 @@ claim_item(HnswCheck *check, const ItemPointerData *where)
 	return true;
 }
 
+/* Takes back that it is the point's. */
+static void
+give_up_item(HnswCheck *check, const ItemPointerData *where)
+{
+	uint32		page_no = ItemPointerGetBlockNumber(where);
+	int			bit = ItemPointerGetOffsetNumber(where) - 1;
+
+	if (page_no < hnsw_directory(&check->meta, HNSW_REGION_OVERFLOW)->npages)
+		check->items_used[(Size) page_no * ITEM_BYTES + bit / 8] &=
+			~(1 << bit % 8);
+}
+
 static void
 item_missing(NodeCheck *node, const ItemPointerData *where)
 {
@@ -118,6 +110,116 @@ item_missing(NodeCheck *node, const ItemPointerData *where)
 				ItemPointerGetBlockNumberNoCheck(where),
 				hnsw_region_name(HNSW_REGION_OVERFLOW));
 }
+
+/*-------------------------------------------------------------------------
+ * Chains of lists of heap rows
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * A walk along the lists of a node, as it was read.  Vacuum takes lists away
+ * while we are there, and on a standby points are given back, too: a list
+ * counts when what led to it still does after it was read (see HnswTidWalk).
+ */
+typedef struct ListWalk
+{
+	NodeCheck  *node;
+	ItemPointerData next;
+	ItemPointerData where;		/* the list just read, */
+	BlockNumber block;			/* where it is, */
+	ItemPointerData first;		/* its first TID, */
+	int			ntids;			/* and how many there are */
+	uint64		nlists;			/* read so far */
+	bool		changed;		/* the walk ended because of that */
+	PGAlignedBlock item;
+} ListWalk;
+
+static void
+start_lists(ListWalk *walk, NodeCheck *node)
+{
+	walk->node = node;
+	walk->next = node->parts.more_tids;
+	walk->nlists = 0;
+	walk->changed = false;
+}
+
+static inline const HnswTidList *
+walk_list(const ListWalk *walk)
+{
+	return (const HnswTidList *) walk->item.data;
+}
+
+/* Does what led to the next list still do so? */
+static bool
+still_leads(const ListWalk *walk)
+{
+	NodeCheck	now = *walk->node;
+	PGAlignedBlock item;
+	const HnswTidList *list = (const HnswTidList *) item.data;
+	ItemPointerData first;
+	BlockNumber block;
+	int			length;
+
+	if (walk->nlists == 0)
+	{
+		read_node(&now);
+		return now.copy.node.generation == walk->node->copy.node.generation &&
+			same_item(&now.parts.more_tids, &walk->next);
+	}
+	length = check_find_item(now.check, now.block, now.point, &walk->where,
+							 item.data, &block);
+	if (length < (int) offsetof(HnswTidList, tids))
+		return false;
+	first = first_tid(list, length);
+	return same_item(&first, &walk->first) &&
+		same_item(&list->next, &walk->next);
+}
+
+/* Reads the next list; false at the end, or when the chain has changed. */
+static bool
+next_list(ListWalk *walk)
+{
+	NodeCheck  *node = walk->node;
+	const HnswTidList *list = walk_list(walk);
+	ItemPointerData where = walk->next;
+	BlockNumber block;
+	int			length;
+
+	if (!ItemPointerIsValid(&where))
+		return false;
+	length = check_find_item(node->check, node->block, node->point, &where,
+							 walk->item.data, &block);
+	if (!still_leads(walk))
+	{
+		walk->changed = true;
+		return false;
+	}
+	if (length == 0)
+		item_missing(node, &where);
+
+	/* it may be shorter than its item, after a vacuum */
+	if (length < (int) offsetof(HnswTidList, tids) ||
+		length < (int) (offsetof(HnswTidList, tids) +
+						list->ntids * sizeof(ItemPointerData)))
+		check_fault(node->check, "has a list of heap rows that is too short",
+					"Block %u, point %u, item %u: expected room for %u heap rows, found %d bytes.",
+					block, node->point, ItemPointerGetOffsetNumber(&where),
+					length < (int) offsetof(HnswTidList, tids) ? 0 :
+					list->ntids, length);
+
+	walk->where = where;
+	walk->block = block;
+	walk->ntids = list->ntids;
+	walk->first = first_tid(list, length);
+	walk->nlists++;
+	walk->next = list->next;
+	return true;
+}
+
+/*-------------------------------------------------------------------------
+ * Items that are used twice
+ *-------------------------------------------------------------------------
+ */
 
 /* Where the record of the point says that its code is */
 static ItemPointerData
@@ -166,9 +268,7 @@ value_refers_to(NodeCheck *node, const ItemPointerData *where)
 static bool
 node_refers_to(NodeCheck *node, const ItemPointerData *where)
 {
-	ItemPointerData next = node->parts.more_tids;
-	PGAlignedBlock item;
-	BlockNumber block;
+	ListWalk	walk;
 	uint64		limit = ITEM_BYTES * 8 *
 		(uint64) hnsw_directory(&node->check->now,
 								HNSW_REGION_OVERFLOW)->npages;
@@ -178,14 +278,11 @@ node_refers_to(NodeCheck *node, const ItemPointerData *where)
 		return true;
 	if (node->check->quantizer->variable_size && value_refers_to(node, where))
 		return true;
-	for (uint64 i = 0; i < limit && ItemPointerIsValid(&next); i++)
+	start_lists(&walk, node);
+	while (walk.nlists < limit && next_list(&walk))
 	{
-		if (same_item(&next, where))
+		if (same_item(&walk.where, where))
 			return true;
-		if (check_find_item(node->check, node->block, node->point, &next,
-							item.data, &block) == 0 || was_given_back(node))
-			return false;
-		next = ((HnswTidList *) item.data)->next;
 	}
 	return false;
 }
@@ -396,76 +493,129 @@ check_tid(NodeCheck *node, BlockNumber block, const ItemPointerData *tid)
 		meet_row(node, block, key);
 }
 
+/* Lists of a node that were read, and their TIDs */
+typedef struct NodeLists
+{
+	struct
+	{
+		ItemPointerData where;
+		BlockNumber block;
+		int			ntids;
+		bool		claimed;
+	}		   *lists;
+	uint64		nlists;
+	uint64		max_lists;
+	ItemPointerData *tids;
+	uint64		ntids;
+	uint64		max_tids;
+} NodeLists;
+
+static void
+add_list(NodeLists *lists, const ListWalk *walk)
+{
+	if (lists->nlists == lists->max_lists)
+	{
+		lists->max_lists *= 2;
+		lists->lists = repalloc_huge(lists->lists,
+									 lists->max_lists *
+									 sizeof(lists->lists[0]));
+	}
+	lists->lists[lists->nlists].where = walk->where;
+	lists->lists[lists->nlists].block = walk->block;
+	lists->lists[lists->nlists].ntids = walk->ntids;
+	lists->lists[lists->nlists++].claimed = false;
+
+	if (lists->ntids + walk->ntids > lists->max_tids)
+	{
+		lists->max_tids = 2 * (lists->ntids + walk->ntids);
+		lists->tids = repalloc_huge(lists->tids,
+									lists->max_tids * sizeof(ItemPointerData));
+	}
+	memcpy(lists->tids + lists->ntids, walk_list(walk)->tids,
+		   walk->ntids * sizeof(ItemPointerData));
+	lists->ntids += walk->ntids;
+}
+
 /*
  * The list was met before: by this very chain, which then is a circle, or by
  * somebody else.
  */
 static void
-list_met_again(NodeCheck *node, const ItemPointerData *where, uint64 nlists)
+list_met_again(NodeCheck *node, const NodeLists *lists,
+			   const ItemPointerData *where)
 {
-	ItemPointerData next = node->parts.more_tids;
-	PGAlignedBlock item;
-	BlockNumber block;
-
-	for (uint64 i = 0; i < nlists; i++)
+	for (uint64 i = 0; i + 1 < lists->nlists; i++)
 	{
-		if (same_item(&next, where))
+		if (same_item(&lists->lists[i].where, where))
 			check_fault(node->check, "has lists of heap rows in a circle",
 						"Block %u, point %u: expected an end after %llu lists, found (%u,%u) again.",
-						node->block, node->point, (unsigned long long) nlists,
+						node->block, node->point,
+						(unsigned long long) (lists->nlists - 1),
 						ItemPointerGetBlockNumber(where),
 						ItemPointerGetOffsetNumber(where));
-		if (check_find_item(node->check, node->block, node->point, &next,
-							item.data, &block) == 0 || was_given_back(node))
-			break;
-		next = ((HnswTidList *) item.data)->next;
 	}
 	item_met_again(node, where);
 }
 
 /*
- * Follows the lists of a node; returns how many TIDs they hold.  New lists come
- * before the others, and all stay where they are.
+ * Reads and claims the lists of a node; false, with all claims given up, when
+ * they have changed meanwhile.
  */
+static bool
+try_get_lists(NodeCheck *node, NodeLists *lists)
+{
+	ListWalk	walk;
+
+	lists->nlists = 0;
+	lists->ntids = 0;
+	start_lists(&walk, node);
+	while (next_list(&walk))
+	{
+		CHECK_FOR_INTERRUPTS();
+		add_list(lists, &walk);
+		if (claim_item(node->check, &walk.where))
+			lists->lists[lists->nlists - 1].claimed = true;
+		else
+			list_met_again(node, lists, &walk.where);
+	}
+	for (uint64 i = 0; walk.changed && i < lists->nlists; i++)
+	{
+		if (lists->lists[i].claimed)
+			give_up_item(node->check, &lists->lists[i].where);
+	}
+	return !walk.changed;
+}
+
+/* Checks what the lists of a node have; returns how many TIDs that is. */
 static uint64
 check_tid_lists(NodeCheck *node)
 {
-	HnswCheck  *check = node->check;
-	ItemPointerData next = node->parts.more_tids;
-	PGAlignedBlock item;
-	const HnswTidList *list = (const HnswTidList *) item.data;
-	uint64		nlists = 0;
-	uint64		ntids = 0;
+	NodeLists	lists = {.max_lists = 1,.max_tids = 1};
+	const ItemPointerData *tid;
+	bool		got = false;
 
-	for (; ItemPointerIsValid(&next); next = list->next, nlists++)
+	lists.lists = palloc(sizeof(lists.lists[0]));
+	lists.tids = palloc(sizeof(ItemPointerData));
+	for (int i = 0; i < MAX_TRIES && !got; i++)
 	{
-		ItemPointerData where = next;
-		BlockNumber block;
-		int			length = check_find_item(check, node->block, node->point,
-											 &where, item.data, &block);
-
-		if (was_given_back(node))
-			return ntids;
-		if (length == 0)
-			item_missing(node, &where);
-		if (!claim_item(check, &where))
-			list_met_again(node, &where, nlists);
-
-		/* it may be shorter than its item, after a vacuum */
-		if (length < (int) offsetof(HnswTidList, tids) ||
-			length < (int) (offsetof(HnswTidList, tids) +
-							list->ntids * sizeof(ItemPointerData)))
-			check_fault(check, "has a list of heap rows that is too short",
-						"Block %u, point %u, item %u: expected room for %u heap rows, found %d bytes.",
-						block, node->point,
-						ItemPointerGetOffsetNumber(&where),
-						length < (int) offsetof(HnswTidList, tids) ? 0 :
-						list->ntids, length);
-		for (int i = 0; i < list->ntids; i++)
-			check_tid(node, block, &list->tids[i]);
-		ntids += list->ntids;
+		if (i > 0)
+			read_node(node);
+		if (!HnswNodeIsPresent(&node->copy.node))
+			break;
+		got = try_get_lists(node, &lists);
 	}
-	return ntids;
+	if (!got)
+		lists.nlists = lists.ntids = 0;
+
+	tid = lists.tids;
+	for (uint64 i = 0; i < lists.nlists; i++)
+	{
+		for (int j = 0; j < lists.lists[i].ntids; j++)
+			check_tid(node, lists.lists[i].block, tid++);
+	}
+	pfree(lists.lists);
+	pfree(lists.tids);
+	return lists.ntids;
 }
 
 static void

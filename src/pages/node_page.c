@@ -397,6 +397,12 @@ overflow_page_init(Page page, uint32 page_no)
 	((PageHeader) page)->pd_lower = HNSW_BODY_OFFSET;
 }
 
+Size
+overflow_page_space(Page page)
+{
+	return ((PageHeader) page)->pd_upper - ((PageHeader) page)->pd_lower;
+}
+
 /*
  * Bytes that an item takes: lists of heap rows are read where they are, so
  * all items start at even offsets.
@@ -475,6 +481,15 @@ overflow_page_delete(Page page, OffsetNumber number)
 	for (int last = page_item_count(page);
 		 last > 0 && page_items(page)[last - 1].length == 0; last--)
 		((PageHeader) page)->pd_lower -= sizeof(HnswOverflowItem);
+	compact_items(page);
+}
+
+void
+overflow_page_shrink(Page page, OffsetNumber number, int length)
+{
+	Assert(number >= 1 && number <= page_item_count(page));
+	Assert(length > 0 && length <= page_items(page)[number - 1].length);
+	page_items(page)[number - 1].length = length;
 	compact_items(page);
 }
 

@@ -100,7 +100,30 @@ extern bool node_parse(const HnswNodeCopy *copy, HnswNodeParts *parts);
 extern void node_assemble(HnswNodeCopy *copy, int level,
 						  const HnswNodeParts *parts);
 
+/* Do two pointers name the same overflow item, or the same row? */
+static inline bool
+same_item(const ItemPointerData *a, const ItemPointerData *b)
+{
+	return memcmp(a, b, sizeof(ItemPointerData)) == 0;
+}
+
+/* The first TID of a list whose item has so many bytes, invalid without one */
+static inline ItemPointerData
+first_tid(const HnswTidList *list, int length)
+{
+	ItemPointerData first;
+
+	ItemPointerSetInvalid(&first);
+	if (length >= (int) (offsetof(HnswTidList, tids) +
+						 sizeof(ItemPointerData)) && list->ntids > 0)
+		first = list->tids[0];
+	return first;
+}
+
 extern void overflow_page_init(Page page, uint32 page_no);
+
+/* Bytes that are free, for an item and its entry */
+extern Size overflow_page_space(Page page);
 
 /* Item number (from 1) of the new item, 0 when it does not fit. */
 extern OffsetNumber overflow_page_add(Page page, const void *item, int length);
@@ -111,5 +134,8 @@ extern const void *overflow_page_get(Page page, OffsetNumber number,
 
 /* Removes an item, if there is one of that number. */
 extern void overflow_page_delete(Page page, OffsetNumber number);
+
+/* Cuts an item that is there off after length bytes. */
+extern void overflow_page_shrink(Page page, OffsetNumber number, int length);
 
 #endif							/* HNSW_NODE_PAGE_H */

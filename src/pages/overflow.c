@@ -117,7 +117,7 @@ try_overflow_page(HnswReader *reader, uint32 page_no, const void *item,
 	page_batch_open(&batch);
 	page = page_batch_page(&batch, HNSW_REGION_OVERFLOW, page_no);
 	number = overflow_page_add(page, item, length);
-	*space = ((PageHeader) page)->pd_upper - ((PageHeader) page)->pd_lower;
+	*space = overflow_page_space(page);
 	if (number == InvalidOffsetNumber)
 	{
 		page_batch_abort(&batch);
@@ -169,6 +169,14 @@ hnsw_overflow_add(HnswReader *reader, const void *item, int length)
 }
 
 void
+hnsw_overflow_note_space(HnswReader *reader, uint32 page_no, Size space)
+{
+	RecordPageWithFreeSpace(reader->index,
+							hnsw_reader_block(reader, HNSW_REGION_OVERFLOW,
+											  page_no), space);
+}
+
+void
 hnsw_overflow_drop(HnswReader *reader, const ItemPointerData *where)
 {
 	uint32		page_no = ItemPointerGetBlockNumber(where);
@@ -181,11 +189,9 @@ hnsw_overflow_drop(HnswReader *reader, const ItemPointerData *where)
 	page_batch_open(&batch);
 	page = page_batch_page(&batch, HNSW_REGION_OVERFLOW, page_no);
 	overflow_page_delete(page, ItemPointerGetOffsetNumber(where));
-	space = ((PageHeader) page)->pd_upper - ((PageHeader) page)->pd_lower;
+	space = overflow_page_space(page);
 	page_batch_close(&batch);
-	RecordPageWithFreeSpace(reader->index,
-							hnsw_reader_block(reader, HNSW_REGION_OVERFLOW,
-											  page_no), space);
+	hnsw_overflow_note_space(reader, page_no, space);
 }
 
 /*

@@ -200,7 +200,8 @@ typedef struct HnswNode
 	uint16		var_offset;		/* of the variable part within the page */
 	uint16		var_size;		/* its length and the slack behind it */
 	uint8		info;			/* level and flags */
-	uint8		generation;		/* changes when the id is used again */
+	uint8		generation;		/* changes when the id is used again, or the
+								 * first list of rows is taken away */
 } HnswNode;
 
 #define HNSW_NODE_LEVEL_MASK	0x0F

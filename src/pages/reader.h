@@ -110,33 +110,39 @@ extern int	hnsw_reader_overflow(HnswReader *reader,
  * A walk along the lists of heap TIDs of a point.  It ends even when damage
  * has made the chain a circle.
  *
- * A live point keeps its lists, each where it is.  On the primary a point whose
- * rows our snapshot or transaction might have seen is not given back; on a
- * standby replay does not ask, and its lists can be somebody else's before we
- * have read them.  With may_go set the walk looks whether the point is still
- * the same after each list that it read; gone says that it is not, and what
- * was read counts for nothing then.
+ * Vacuum takes lists out of the chain of a live point, and their places are
+ * somebody else's at once; on a standby a point can be given back, too, while
+ * we look at it.  So whoever may run beside that starts the walk with the node
+ * as it was read.  After each list the walk then looks whether what led there
+ * still does: the node, or the list before (see "Lists of rows" in
+ * src/README).  When it does not, the walk ends with changed set: what was read
+ * counts for nothing, and the node has to be read again.
  */
 typedef struct HnswTidWalk
 {
 	ItemPointerData next;		/* not yet read */
 	ItemPointerData where;		/* of the list just read, */
 	int			length;			/* and of its item */
+	ItemPointerData first;		/* its first TID, which tells it from others */
 	ItemPointerData mark;		/* some list before: we must not return */
 	uint64		nlists;			/* read so far */
-	bool		may_go;
-	bool		gone;
-	uint8		generation;		/* with may_go, that of the live point */
+	bool		may_change;
+	bool		changed;
+	uint8		generation;		/* with may_change, of the live point */
 } HnswTidWalk;
 
-extern void hnsw_reader_start_tids(HnswTidWalk *walk,
+/* seen is the node of parts, NULL when nobody changes its lists but us. */
+extern void hnsw_reader_start_tids(HnswTidWalk *walk, const HnswNodeCopy *seen,
 								   const HnswNodeParts *parts);
 
 /* Copies the next list (room for BLCKSZ); false when there is none. */
 extern bool hnsw_reader_next_tids(HnswReader *reader, PointId point,
 								  HnswTidWalk *walk, HnswTidList *list);
 
-/* All heap TIDs of a node, palloc'd; returns how many. */
+/*
+ * All heap TIDs of a point whose node was read, palloc'd; returns how many.
+ * None that was there all the time is missing, and none is there twice.
+ */
 extern int	hnsw_reader_tids(HnswReader *reader, PointId point,
 							 const HnswNodeCopy *copy,
 							 const HnswNodeParts *parts,

@@ -240,7 +240,7 @@ read_links_away(HnswReader *reader, PointId point,
 			memcpy(item, now_parts.links, now_parts.links_length);
 			return now_parts.links_length;
 		}
-		if (memcmp(&now_parts.links_away, &where, sizeof(where)) == 0)
+		if (same_item(&now_parts.links_away, &where))
 		{
 			if (length == 0)
 				item_missing(reader, &where);
@@ -448,24 +448,47 @@ hnsw_reader_expand(HnswReader *reader, PointId point, int level,
 }
 
 void
-hnsw_reader_start_tids(HnswTidWalk *walk, const HnswNodeParts *parts)
+hnsw_reader_start_tids(HnswTidWalk *walk, const HnswNodeCopy *seen,
+					   const HnswNodeParts *parts)
 {
 	walk->next = parts->more_tids;
 	ItemPointerSetInvalid(&walk->mark);
 	walk->nlists = 0;
-	walk->may_go = false;
-	walk->gone = false;
+	walk->may_change = seen != NULL;
+	walk->changed = false;
+	walk->generation = seen != NULL ? seen->node.generation : 0;
 }
 
-/* Is a point that was live still the same one, with all the lists it had? */
+/*
+ * Does what led to the list that was read after it still do so?  The node can
+ * name the same item again when another list got its place; then it has
+ * another generation.  A list is still the one that it was when it begins with
+ * the same TID, as that is in one place (I4).
+ */
 static bool
-is_same_point(HnswReader *reader, PointId point, uint8 generation)
+still_leads(HnswReader *reader, PointId point, const HnswTidWalk *walk)
 {
-	HnswNodeCopy now;
-	HnswNodeParts parts;
+	PGAlignedBlock item;
+	const HnswTidList *list = (const HnswTidList *) item.data;
+	ItemPointerData first;
+	int			length;
 
-	hnsw_reader_node(reader, point, &now, &parts);
-	return HnswNodeIsLive(&now.node) && now.node.generation == generation;
+	if (walk->nlists == 0)
+	{
+		HnswNodeCopy now;
+		HnswNodeParts parts;
+
+		hnsw_reader_node(reader, point, &now, &parts);
+		return HnswNodeIsLive(&now.node) &&
+			now.node.generation == walk->generation &&
+			same_item(&parts.more_tids, &walk->next);
+	}
+	length = find_overflow(reader, &walk->where, item.data);
+	if (length < (int) offsetof(HnswTidList, tids))
+		return false;
+	first = first_tid(list, length);
+	return same_item(&first, &walk->first) &&
+		same_item(&list->next, &walk->next);
 }
 
 /*
@@ -477,55 +500,59 @@ bool
 hnsw_reader_next_tids(HnswReader *reader, PointId point, HnswTidWalk *walk,
 					  HnswTidList *list)
 {
+	int			length;
+
 	CHECK_FOR_INTERRUPTS();
 	if (!ItemPointerIsValid(&walk->next))
 		return false;
 	if (ItemPointerEquals(&walk->next, &walk->mark))
 		hnsw_point_corrupted(reader, point,
-						"Its lists of heap rows form a circle.");
+							 "Its lists of heap rows form a circle.");
+
+	HNSW_TEST_POINT(walk->nlists == 0 ? "read-first-list" : "read-next-list");
+	length = find_overflow(reader, &walk->next, list);
+	HNSW_TEST_POINT("list-read");
+	if (walk->may_change && !still_leads(reader, point, walk))
+	{
+		walk->changed = true;
+		return false;
+	}
+	if (length == 0)
+		item_missing(reader, &walk->next);
+
+	/* a list keeps its length when vacuum takes TIDs out of it */
+	if (length < (int) offsetof(HnswTidList, tids) ||
+		length < (int) (offsetof(HnswTidList, tids) +
+						list->ntids * sizeof(ItemPointerData)))
+		hnsw_point_corrupted(reader, point, "Its list of heap rows is invalid.");
 
 	walk->where = walk->next;
+	walk->length = length;
+	walk->first = first_tid(list, length);
 	if ((walk->nlists & (walk->nlists + 1)) == 0)
 		walk->mark = walk->where;
 	walk->nlists++;
-	walk->length = find_overflow(reader, &walk->where, list);
-	if (walk->may_go && !is_same_point(reader, point, walk->generation))
-	{
-		walk->gone = true;
-		return false;
-	}
-	if (walk->length == 0)
-		item_missing(reader, &walk->where);
-
-	/* a list keeps its length when vacuum takes TIDs out of it */
-	if (walk->length < (int) offsetof(HnswTidList, tids) ||
-		walk->length < (int) (offsetof(HnswTidList, tids) +
-							  list->ntids * sizeof(ItemPointerData)))
-		hnsw_point_corrupted(reader, point, "Its list of heap rows is invalid.");
 	walk->next = list->next;
 	return true;
 }
 
-int
-hnsw_reader_tids(HnswReader *reader, PointId point, const HnswNodeCopy *copy,
-				 const HnswNodeParts *parts, ItemPointerData **tids)
+/* The TIDs of a node as it was read; -1 when that is too long ago. */
+static int
+try_tids(HnswReader *reader, PointId point, const HnswNodeCopy *copy,
+		 const HnswNodeParts *parts, ItemPointerData **tids)
 {
 	PGAlignedBlock item;
 	HnswTidList *list = (HnswTidList *) item.data;
 	HnswTidWalk walk;
 	int			ntids = 0;
 
-	*tids = palloc(sizeof(ItemPointerData));
-
-	/* vacuum may take away the lists of a dead point, empty as they are */
+	/* none of its rows is of this snapshot, then */
 	if (!HnswNodeIsLive(&copy->node))
 		return 0;
 	if (ItemPointerIsValid(&copy->node.heaptid))
 		(*tids)[ntids++] = copy->node.heaptid;
 	HNSW_TEST_POINT("read-tids");
-	hnsw_reader_start_tids(&walk, parts);
-	walk.may_go = true;
-	walk.generation = copy->node.generation;
+	hnsw_reader_start_tids(&walk, copy, parts);
 	while (hnsw_reader_next_tids(reader, point, &walk, list))
 	{
 		*tids = repalloc_huge(*tids, (ntids + list->ntids + 1) *
@@ -534,7 +561,24 @@ hnsw_reader_tids(HnswReader *reader, PointId point, const HnswNodeCopy *copy,
 			   list->ntids * sizeof(ItemPointerData));
 		ntids += list->ntids;
 	}
+	return walk.changed ? -1 : ntids;
+}
 
-	/* none of its rows was of this snapshot */
-	return walk.gone ? 0 : ntids;
+int
+hnsw_reader_tids(HnswReader *reader, PointId point, const HnswNodeCopy *copy,
+				 const HnswNodeParts *parts, ItemPointerData **tids)
+{
+	int			ntids;
+
+	*tids = palloc(sizeof(ItemPointerData));
+	ntids = try_tids(reader, point, copy, parts, tids);
+	while (ntids < 0)
+	{
+		HnswNodeCopy now;
+		HnswNodeParts now_parts;
+
+		hnsw_reader_node(reader, point, &now, &now_parts);
+		ntids = try_tids(reader, point, &now, &now_parts, tids);
+	}
+	return ntids;
 }

@@ -109,12 +109,44 @@ extern bool hnsw_writer_entry(HnswReader *reader, PointId seen,
 							  GraphEntry entry, bool linked);
 
 /*
- * Marks a point dead whose rows are all gone: its lists of rows have been seen
- * empty.  False when that is no longer so, or the node is not as seen.
+ * Vacuum: takes those of the first n TIDs of a list out that are dead, where
+ * inserts may have added others since.
+ */
+extern void hnsw_writer_prune_list(HnswReader *reader, PointId point,
+								   const ItemPointerData *where,
+								   const bool *dead, int n);
+
+/*
+ * The same, and takes the list out of the chain: what it still has goes to the
+ * list before.  With before invalid it is the first one, and has to become
+ * empty.  False, and nothing done, when inserts have come in between: to the
+ * first list, or in front of it.
+ */
+extern bool hnsw_writer_unlink_list(HnswReader *reader, PointId point,
+									const ItemPointerData *before,
+									const ItemPointerData *where,
+									const bool *dead, int n);
+
+/* Room of the first list of TIDs that a point gets; each next has twice it */
+#define HNSW_FIRST_TID_LIST		4
+
+/* Has the only list of a point far more room than its TIDs need? */
+static inline bool
+hnsw_list_is_too_long(int ntids, int room)
+{
+	return room >= 3 * Max(ntids, HNSW_FIRST_TID_LIST);
+}
+
+/* Leaves a list that is too long room for as many TIDs again as it has. */
+extern void hnsw_writer_shrink_list(HnswReader *reader, PointId point,
+									const ItemPointerData *where);
+
+/*
+ * Marks a point dead whose node, as seen, has no row and names no list of them.
+ * False when the node is not as seen any more.
  */
 extern bool hnsw_writer_mark_dead(HnswReader *reader, PointId point,
-								  const HnswNodeCopy *seen,
-								  const HnswNodeParts *parts);
+								  const HnswNodeCopy *seen);
 
 /*
  * Gives back dead points of one node page, to be used again; the entry point

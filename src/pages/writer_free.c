@@ -23,12 +23,9 @@
 
 bool
 hnsw_writer_mark_dead(HnswReader *reader, PointId point,
-					  const HnswNodeCopy *seen, const HnswNodeParts *parts)
+					  const HnswNodeCopy *seen)
 {
 	uint32		per_page = reader->ix->meta.nodes_per_page;
-	bool		has_list = ItemPointerIsValid(&parts->more_tids);
-	uint32		list_page = has_list ?
-		ItemPointerGetBlockNumber(&parts->more_tids) : 0;
 	HnswNodeCopy copy = *seen;
 	PageBatch	batch;
 	bool		done;
@@ -36,21 +33,8 @@ hnsw_writer_mark_dead(HnswReader *reader, PointId point,
 	HNSW_TEST_POINT("mark-dead");
 	page_batch_init(&batch, reader);
 	page_batch_add(&batch, HNSW_REGION_NODES, point / per_page);
-	if (has_list)
-		page_batch_add(&batch, HNSW_REGION_OVERFLOW, list_page);
 	page_batch_open(&batch);
 	done = hnsw_node_is_as_seen(&batch, point, seen);
-	if (done && has_list)
-	{
-		int			length;
-		const HnswTidList *list =
-			overflow_page_get(page_batch_page(&batch, HNSW_REGION_OVERFLOW,
-											  list_page),
-							  ItemPointerGetOffsetNumber(&parts->more_tids),
-							  &length);
-
-		done = list != NULL && list->ntids == 0;
-	}
 	if (done)
 	{
 		node_set_dead(&copy.node, ReadNextFullTransactionId());
@@ -173,7 +157,7 @@ drop_overflow_of(HnswReader *reader, PointId point,
 		hnsw_value_drop(reader, &overflow->value);
 	if (ItemPointerIsValid(&parts->links_away))
 		hnsw_overflow_drop(reader, &parts->links_away);
-	hnsw_reader_start_tids(&walk, parts);
+	hnsw_reader_start_tids(&walk, NULL, parts);
 	while (hnsw_reader_next_tids(reader, point, &walk,
 								 (HnswTidList *) item.data))
 		hnsw_overflow_drop(reader, &walk.where);

@@ -50,6 +50,10 @@ extern ItemPointerData hnsw_overflow_add(HnswReader *reader, const void *item,
 extern void hnsw_overflow_drop(HnswReader *reader,
 							   const ItemPointerData *where);
 
+/* Tells the free space map what an overflow page has. */
+extern void hnsw_overflow_note_space(HnswReader *reader, uint32 page_no,
+									 Size space);
+
 /* In an open batch that has the node's page: is the node still like that? */
 extern bool hnsw_node_is_as_seen(PageBatch *batch, PointId point,
 								 const HnswNodeCopy *seen);

@@ -142,12 +142,30 @@ sub vacuum
 	return;
 }
 
+# More rows of one vector, of which many go: of some lists all rows, of all lists
+# some, and at last all but a few
+sub crowd
+{
+	my ($name) = @_;
+
+	for my $gone ('id / 8 % 3 > 0', 'id % 3 > 0', 'id % 30 < 27')
+	{
+		$node->safe_psql('postgres',
+			"INSERT INTO $name SELECT i, ${name}_vector(0)
+			 FROM generate_series(30000, 30029) i;
+			 DELETE FROM $name WHERE id >= 30000 AND $gone");
+		vacuum($name);
+	}
+	return;
+}
+
 for my $round (1 .. $rounds)
 {
 	for my $name (@tables)
 	{
 		insert_rows($name, 12, 1);
 		insert_rows($name, 20);
+		crowd($name) if $name eq 'few';
 		$node->safe_psql('postgres',
 			"UPDATE $name SET note = id WHERE id % 3 = 0;
 			 BEGIN;
