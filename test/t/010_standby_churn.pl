@@ -34,7 +34,8 @@ $standby->init_from_backup($primary, 'backup', has_streaming => 1);
 $standby->start;
 
 # busy begins empty and grows; in twins each vector is that of many rows, whose
-# lists come and go with their point.
+# lists come and go with their point.  crowd has a few points that stay, and lists
+# of rows that come and go.
 $primary->safe_psql('postgres', <<'SQL');
 ALTER TABLE sift ADD PRIMARY KEY (id);
 CREATE TABLE busy (id int, v vector(128), note int);
@@ -53,6 +54,24 @@ CREATE PROCEDURE add_twins(block int, n int) LANGUAGE sql AS
  SELECT block, ARRAY[i / 10, i % 10, block % 10, block / 10]::vector
  FROM generate_series(0, 99) i, generate_series(1, n)';
 
+CREATE TABLE crowd (id int, v vector(2), note int) WITH (fillfactor = 50);
+CREATE INDEX ON crowd (note);	-- no HOT updates
+CREATE INDEX crowd_hnsw ON crowd USING hnsw (v vector_l2_ops);
+CREATE TABLE crowd_query AS SELECT 1 AS id, '[0,0]'::vector AS v;
+
+-- An error unless a scan gives each row once
+CREATE FUNCTION try_all(name text) RETURNS void LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	found	record;
+BEGIN
+	SELECT * INTO found FROM scan_all(name);
+	IF found.missing <> 0 OR found.twice <> 0 THEN
+		RAISE EXCEPTION 'rows missing, and twice: %', found;
+	END IF;
+END $$;
+
+INSERT INTO crowd SELECT i, ARRAY[i % 3, 0]::vector, 0
+	FROM generate_series(1, 6000) i;
 INSERT INTO busy SELECT id, v, 0 FROM sift WHERE id < 2000;
 CALL add_twins(0, 8);
 CALL add_twins(1, 3);
@@ -68,7 +87,7 @@ sub sound
 {
 	my ($node, $text) = @_;
 
-	check_all_rows($node, $_, $text) for ('busy', 'twins');
+	check_all_rows($node, $_, $text) for ('busy', 'twins', 'crowd');
 	return;
 }
 
@@ -166,7 +185,10 @@ UPDATE busy SET v = (SELECT v FROM sift WHERE sift.id = 9999 - busy.id)
 BEGIN;
 DELETE FROM twins WHERE id = :block;
 CALL add_twins(:block, 1 + :block % 7);
-END;');
+END;',
+	crowd => '\set from random(1, 6000)
+\set n random(1, 500)
+UPDATE crowd SET note = note + 1 WHERE id BETWEEN :from AND :from + :n;');
 my $load = start_pgbench($primary, '-c', 3, '-T', $seconds,
 	'-f', pgbench_script($primary, 'insert', $scripts{insert}) . '@6',
 	'-f', pgbench_script($primary, 'delete', $scripts{delete}) . '@4',
@@ -176,14 +198,20 @@ my $twins = start_pgbench($primary, '-c', 1, '-T', $seconds, '-R', 10,
 	'-f', pgbench_script($primary, 'twins', $scripts{twins}));
 my $vacuum = start_pgbench($primary, '-c', 1, '-T', $seconds, '-R', 10,
 	'-f', pgbench_script($primary, 'vacuum',
-		"VACUUM (INDEX_CLEANUP ON) busy;\nVACUUM (INDEX_CLEANUP ON) twins;\n"));
+		"VACUUM (INDEX_CLEANUP ON) busy;\nVACUUM (INDEX_CLEANUP ON) twins;\n"
+		  . "VACUUM (INDEX_CLEANUP ON) crowd;\n"));
+my $crowd = start_pgbench($primary, '-c', 1, '-T', $seconds, '-R', 20,
+	'-f', pgbench_script($primary, 'crowd', $scripts{crowd}) . '@1',
+	'-f', pgbench_script($primary, 'try_crowd', "SELECT try_all('crowd');\n") . '@1');
 my $scans = start_pgbench($standby, '-c', 2, '-T', $seconds,
 	'-f', pgbench_script($standby, 'try', "SELECT try('busy', 100);\n") . '@8',
 	'-f', pgbench_script($standby, 'twins', "SELECT try('twins', 40);\n") . '@8',
+	'-f', pgbench_script($standby, 'crowd', "SELECT try_all('crowd');\n") . '@4',
 	'-f', pgbench_script($standby, 'check',
 		"SET client_min_messages = error;\n"
 		  . "SELECT hnsw_index_check('busy_hnsw', true),"
 		  . " hnsw_index_check('twins_hnsw', true),"
+		  . " hnsw_index_check('crowd_hnsw', true),"
 		  . " hnsw_index_stats('twins_hnsw');\n") . '@1');
 
 sub ends_well
@@ -199,6 +227,7 @@ sub ends_well
 ends_well($scans, 'scans and checks on the standby');
 ends_well($load, 'changes on the primary');
 ends_well($twins, 'changes of lists of rows on the primary');
+ends_well($crowd, 'changes and scans of lists that stay on the primary');
 ends_well($vacuum, 'vacuum on the primary');
 catch_up();
 sound($primary, 'after all that, on the primary');
