@@ -202,10 +202,27 @@ report_points(GraphTeam *team, PointId done)
 								 ((TeamLeader *) team)->ndone + done);
 }
 
+/*
+ * What fails when the segment is there leaves it in the context.  It goes with
+ * the resource owner of the attempt; whoever ends the context, be it the end
+ * of the transaction, would detach it once more.
+ */
 static void
 create_context(void *arg)
 {
-	InitializeParallelDSM(arg);
+	ParallelContext *context = arg;
+
+	PG_TRY();
+	{
+		InitializeParallelDSM(context);
+		HNSW_TEST_POINT("build-team-created");
+	}
+	PG_CATCH();
+	{
+		context->seg = NULL;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 }
 
 static void
