@@ -332,15 +332,17 @@ graph_options(const HnswMetaPageData *meta, GraphBuildOptions *options)
 }
 
 /*
- * What to say when not everything fits; needed is what it would take.
+ * What to say when not everything fits; needed is what it would take, and
+ * enough what would do to build in parts.
  */
 static void
-report_memory(BuildState *state, Size needed, int nparts)
+report_memory(BuildState *state, Size needed, Size enough, int nparts)
 {
 	const char *name = RelationGetRelationName(state->index);
 	unsigned long long nrows = state->totals.rows.nrows;
 	int64		needed_kb = (int64) (needed / 1024 + 1);
 	long long	needed_mb = (needed_kb + 1023) / 1024;
+	long long	parts_mb = (long long) (enough / (1024 * 1024) + 1);
 
 	if (nparts == 0)
 		ereport(ERROR,
@@ -350,8 +352,10 @@ report_memory(BuildState *state, Size needed, int nparts)
 				 errdetail("%llu rows need %lld kB, maintenance_work_mem is %d kB.",
 						   nrows, (long long) needed_kb,
 						   maintenance_work_mem),
+				 parts_mb < needed_mb ?
 				 errhint("Set maintenance_work_mem to %lld MB, or to at least %lld MB to build in parts.",
-						 needed_mb, (needed_mb + 9) / 10)));
+						 needed_mb, parts_mb) :
+				 errhint("Set maintenance_work_mem to %lld MB.", needed_mb)));
 	ereport(NOTICE,
 			(errmsg("hnsw index \"%s\" was built in %d parts", name, nparts),
 			 errdetail("%llu rows need %lld kB at once, maintenance_work_mem is %d kB.",
@@ -362,19 +366,27 @@ report_memory(BuildState *state, Size needed, int nparts)
 
 /* All at once, as it fits. */
 static BuildSource *
-build_at_once(BuildState *state, RowReader *reader, const RowTotals *distinct,
-			  Size size)
+build_at_once(BuildState *state, RowReader *reader,
+			  const RepeatedRows *repeated, Size size)
 {
 	GraphWork  *work = &state->work;
+	DuplicateRows duplicates;
 	const BuildRow *row;
 	PointId		npoints;
 	uint32		attached;
 
 	graph_work_get_memory(work, size);
-	graph_work_begin(work, distinct);
+	graph_work_begin(work, &repeated->distinct);
+	duplicate_rows_init(&duplicates, repeated->n);
 	row_reader_rewind(reader);
 	while ((row = row_reader_next(reader)) != NULL)
-		graph_work_add(work, row);
+	{
+		PointId		next = build_points_count(work->points);
+		PointId		point = graph_work_add(work, row);
+
+		if (point < next)
+			duplicate_rows_add(&duplicates, point, row->tid);
+	}
 	graph_work_expect(work, build_points_count(work->points));
 	attached = graph_work_build(work);
 	ereport(DEBUG1,
@@ -385,7 +397,8 @@ build_at_once(BuildState *state, RowReader *reader, const RowTotals *distinct,
 	npoints = build_points_count(work->points);
 	start_phase(HNSW_PHASE_ORDER, npoints);
 	return build_source_memory(work->quantizer, work->points, work->graph,
-							   graph_locality_order(work->graph, npoints));
+							   graph_locality_order(work->graph, npoints),
+							   &duplicates);
 }
 
 static BuildSource *
@@ -394,10 +407,10 @@ build_graph(BuildState *state, RowReader *reader)
 	GraphWork  *work = &state->work;
 	const RowTotals *rows = &state->totals.rows;
 	Size		limit = (Size) maintenance_work_mem * 1024;
-	RowTotals	distinct;
-	uint8	   *repeated;
+	RepeatedRows repeated;
 	Size		size;
 	Size		needed;
+	Size		enough;
 	BuildSource *source;
 
 	if (rows->nrows > HNSW_MAX_POINTS)
@@ -408,15 +421,21 @@ build_graph(BuildState *state, RowReader *reader)
 						HNSW_MAX_POINTS)));
 	graph_options(&state->meta, &work->options);
 	start_phase(HNSW_PHASE_GRAPH, rows->nrows);
-	repeated = find_repeated(work->quantizer, reader, rows, limit, &distinct);
-	size = graph_work_size(work->quantizer, &work->options, &distinct);
-	needed = add_size(size,
-					  graph_locality_order_size((PointId) distinct.nrows));
+	find_repeated(work->quantizer, reader, rows, limit, &repeated);
+	size = graph_work_size(work->quantizer, &work->options,
+						   &repeated.distinct);
+	needed = add_size(size, duplicate_rows_size(repeated.n));
+	needed = add_size(needed,
+					  graph_locality_order_size((PointId) repeated.distinct.nrows));
 	if (needed <= limit)
-		return build_at_once(state, reader, &distinct, size);
+	{
+		if (repeated.bits != NULL)
+			pfree(repeated.bits);
+		return build_at_once(state, reader, &repeated, size);
+	}
 
-	source = build_in_parts(work, reader, rows, repeated, &distinct, limit);
-	report_memory(state, needed,
+	source = build_in_parts(work, reader, rows, &repeated, limit, &enough);
+	report_memory(state, needed, enough,
 				  source == NULL ? 0 : build_source_nparts(source));
 	return source;
 }
@@ -461,7 +480,7 @@ hnsw_build(Relation heap, Relation index, IndexInfo *index_info)
 	start_phase(HNSW_PHASE_WRITE, 0);
 	hnsw_write_index(index, MAIN_FORKNUM, &state.meta, state.centroid, source);
 	result->heap_tuples = state.totals.heap_rows;
-	result->index_tuples = source->npoints + source->nduplicates;
+	result->index_tuples = source->npoints + source->duplicates.n;
 	if (source->close != NULL)
 		source->close(source);
 	graph_work_free_memory(&state.work);

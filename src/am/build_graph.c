@@ -95,11 +95,11 @@ graph_work_begin(GraphWork *work, const RowTotals *rows)
 	build_points_begin(work->points, work->memory + work->graph_offset);
 }
 
-void
+PointId
 graph_work_add(GraphWork *work, const BuildRow *row)
 {
 	CHECK_FOR_INTERRUPTS();
-	build_points_add(work->points, row);
+	return build_points_add(work->points, row);
 }
 
 uint32

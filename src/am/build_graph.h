@@ -47,9 +47,12 @@ extern void graph_work_free_memory(GraphWork *work);
 /* Announces how many points all graphs together will have. */
 extern void graph_work_expect(GraphWork *work, uint64 npoints);
 
-/* Takes the points of at most so many rows in, one row after the other. */
+/*
+ * Takes the points of at most so many different rows in, one row after the
+ * other; add returns the point as build_points_add does.
+ */
 extern void graph_work_begin(GraphWork *work, const RowTotals *rows);
-extern void graph_work_add(GraphWork *work, const BuildRow *row);
+extern PointId graph_work_add(GraphWork *work, const BuildRow *row);
 
 /*
  * Builds the graph of these points; returns how many had to be attached to be

@@ -342,7 +342,7 @@ partition_size(const Quantizer *quantizer, const RowTotals *rows, int nparts)
  */
 static float *
 choose_limits(const Partition *partition, const float *margins,
-			  const uint8 *repeated, uint64 max_rows)
+			  const RepeatedRows *repeated, uint64 max_rows)
 {
 	float	   *limits = palloc(partition->nparts * sizeof(float));
 	float	   *part_margins = graph_array_alloc(partition->nrows,
@@ -377,7 +377,7 @@ choose_limits(const Partition *partition, const float *margins,
 /* Assigns all rows; margins and sizes of codes are by row. */
 static void
 assign_rows(Partition *partition, Pivots *pivots, RowReader *reader,
-			const uint8 *repeated, uint64 max_rows)
+			const RepeatedRows *repeated, uint64 max_rows)
 {
 	float	   *margins = graph_array_alloc(partition->nrows, sizeof(float));
 	uint32	   *sizes = graph_array_alloc(partition->nrows, sizeof(uint32));
@@ -414,8 +414,8 @@ assign_rows(Partition *partition, Pivots *pivots, RowReader *reader,
 
 Partition *
 partition_rows(const Quantizer *quantizer, RowReader *reader,
-			   const RowTotals *rows, int nparts, const uint8 *repeated,
-			   uint64 max_rows)
+			   const RowTotals *rows, int nparts,
+			   const RepeatedRows *repeated, uint64 max_rows)
 {
 	Partition  *partition = palloc(sizeof(Partition));
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,

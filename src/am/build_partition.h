@@ -36,7 +36,8 @@ typedef struct Partition
  */
 extern Partition *partition_rows(const Quantizer *quantizer, RowReader *reader,
 								 const RowTotals *rows, int nparts,
-								 const uint8 *repeated, uint64 max_rows);
+								 const RepeatedRows *repeated,
+								 uint64 max_rows);
 extern void partition_free(Partition *partition);
 
 /* Bytes that it takes, while it is made, and those for each row */

@@ -45,8 +45,7 @@ typedef struct PartsSource
 	GraphWork  *work;			/* at last the upper levels */
 	RowReader  *reader;			/* of the table's rows */
 	RowTotals	rows;
-	const uint8 *repeated;
-	RowTotals	distinct;		/* of those that are not repeated */
+	RepeatedRows repeated;
 	Partition  *partition;
 	int			nparts;
 	uint64		seed;			/* of which points are above level 0 */
@@ -55,9 +54,6 @@ typedef struct PartsSource
 	PointId    *new_ids;		/* per row, InvalidPointId when none yet */
 	PointId		next_id;
 	RowWriter  *points;			/* in the order of their new numbers */
-	DuplicateRow *duplicates;
-	uint64		nduplicates;
-	uint64		max_duplicates;
 	ListFile   *lists;			/* by row, in the end by new number */
 
 	/* reading back */
@@ -78,7 +74,9 @@ typedef struct PartsSource
 
 /*
  * Takes the rows in that are chosen; returns the number of the row that each
- * point came from.
+ * point came from.  Rows that share a point are kept when the part is their
+ * home: equal vectors are in the same parts, so that is once for each row.
+ * They name the row of the point as long as it has no other number.
  */
 static PointId *
 take_rows(PartsSource *parts, const RowTotals *room,
@@ -93,14 +91,18 @@ take_rows(PartsSource *parts, const RowTotals *room,
 	for (uint64 i = 0; i < parts->rows.nrows; i++)
 	{
 		const BuildRow *row = row_reader_next(parts->reader);
-		PointId		point = build_points_count(work->points);
+		PointId		next = build_points_count(work->points);
+		PointId		point;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!chosen(parts, i, part))
 			continue;
-		graph_work_add(work, row);
-		if (build_points_count(work->points) > point)
+		point = graph_work_add(work, row);
+		if (point == next)
 			row_of[point] = (PointId) i;
+		else if (parts->partition->home[i] == part)
+			duplicate_rows_add(&parts->source.duplicates, row_of[point],
+							   row->tid);
 	}
 	return row_of;
 }
@@ -141,21 +143,6 @@ keep_lists(PartsSource *parts, const PointId *row_of, int part)
 	}
 }
 
-static void
-keep_duplicate(PartsSource *parts, PointId new_id, ItemPointerData tid)
-{
-	if (parts->nduplicates == parts->max_duplicates)
-	{
-		parts->max_duplicates = Max(1024, parts->max_duplicates * 2);
-		parts->duplicates = parts->duplicates == NULL ?
-			palloc(parts->max_duplicates * sizeof(DuplicateRow)) :
-			repalloc_huge(parts->duplicates,
-						  parts->max_duplicates * sizeof(DuplicateRow));
-	}
-	parts->duplicates[parts->nduplicates].point = new_id;
-	parts->duplicates[parts->nduplicates++].tid = tid;
-}
-
 /* Files the points that are at home in the part, and gives them numbers. */
 static void
 keep_points(PartsSource *parts, const PointId *row_of, int part)
@@ -165,8 +152,6 @@ keep_points(PartsSource *parts, const PointId *row_of, int part)
 	PointId		npoints = build_points_count(points);
 	PointId    *places = graph_locality_order(parts->work->graph, npoints);
 	PointId    *ordered = graph_array_alloc(Max(npoints, 1), sizeof(PointId));
-	const DuplicateRow *duplicates;
-	uint64		nduplicates;
 
 	for (PointId i = 0; i < npoints; i++)
 		ordered[places[i]] = i;
@@ -181,15 +166,6 @@ keep_points(PartsSource *parts, const PointId *row_of, int part)
 		row_writer_copy(parts->points, build_points_tid(points, point),
 						build_points_code(points, point),
 						build_points_factors(points, point));
-	}
-
-	duplicates = build_points_duplicates(points, &nduplicates);
-	for (uint64 i = 0; i < nduplicates; i++)
-	{
-		PointId		row = row_of[duplicates[i].point];
-
-		if (home[row] == part)
-			keep_duplicate(parts, parts->new_ids[row], duplicates[i].tid);
 	}
 	pfree(places);
 	pfree(ordered);
@@ -237,7 +213,7 @@ count_upper(PartsSource *parts)
 		const BuildRow *row = row_reader_next(parts->reader);
 
 		CHECK_FOR_INTERRUPTS();
-		if (!is_above_level_0(parts, i) || row_is_repeated(parts->repeated, i))
+		if (!is_above_level_0(parts, i) || row_is_repeated(&parts->repeated, i))
 			continue;
 		parts->upper.nrows++;
 		parts->upper.code_bytes += row->code_size;
@@ -255,7 +231,7 @@ build_upper(PartsSource *parts)
 	PointId		npoints;
 
 	work->options.seed = parts->seed + 1;
-	parts->upper_ids = take_rows(parts, &parts->upper, is_upper_point, 0);
+	parts->upper_ids = take_rows(parts, &parts->upper, is_upper_point, NO_PART);
 	graph_work_build(work);
 	npoints = build_points_count(work->points);
 	parts->levels = graph_array_alloc0(parts->next_id, sizeof(GraphLevel));
@@ -414,13 +390,57 @@ build_source_nparts(const BuildSource *source)
  *-------------------------------------------------------------------------
  */
 
+/* What it takes beside points and graphs */
+static Size
+fixed_size(const PartsSource *parts)
+{
+	return add_size(mul_size(parts->rows.nrows, BYTES_PER_ROW),
+					duplicate_rows_size(parts->repeated.n));
+}
+
+/* Memory of the graph of all rows, if there were so much */
+static double
+whole_size(const PartsSource *parts)
+{
+	return graph_work_size(parts->work->quantizer, &parts->work->options,
+						   &parts->repeated.distinct);
+}
+
+/* How many parts are tried first when each may take so much memory */
+static int
+choose_nparts(const PartsSource *parts, Size room)
+{
+	return (int) Min(whole_size(parts) / room * PART_GROWTH + 1, MAX_PARTS);
+}
+
+/* The graph of the upper levels, which is built in one */
+static Size
+upper_size(const PartsSource *parts)
+{
+	return graph_work_size(parts->work->quantizer, &parts->work->options,
+						   &parts->upper);
+}
+
+/*
+ * With so much memory it can be done, in parts no larger than the upper levels;
+ * with somewhat less it may be.
+ */
+static Size
+enough_memory(const PartsSource *parts)
+{
+	Size		upper = upper_size(parts);
+
+	return Max(add_size(fixed_size(parts), upper),
+			   partition_size(parts->work->quantizer, &parts->rows,
+							  choose_nparts(parts, upper)));
+}
+
 /* Memory that the largest part, or the upper graph, takes */
 static Size
 largest_work(const PartsSource *parts)
 {
 	const GraphWork *work = parts->work;
-	Size		largest = graph_work_size(work->quantizer, &work->options,
-										  &parts->upper);
+	Size		largest = upper_size(parts);
 
 	for (int i = 0; i < parts->nparts; i++)
 		largest = Max(largest,
@@ -439,15 +459,12 @@ make_partition(PartsSource *parts, Size limit)
 {
 	GraphWork  *work = parts->work;
 	const RowTotals *rows = &parts->rows;
-	Size		fixed = rows->nrows * BYTES_PER_ROW;
+	Size		fixed = fixed_size(parts);
 	Size		room = limit > fixed ? limit - fixed : 0;
-	double		whole = graph_work_size(work->quantizer, &work->options,
-										&parts->distinct);
 
-	if (room == 0 || graph_work_size(work->quantizer, &work->options,
-									 &parts->upper) > room)
+	if (upper_size(parts) > room)
 		return false;
-	for (parts->nparts = (int) Min(whole / room * PART_GROWTH + 1, MAX_PARTS);
+	for (parts->nparts = choose_nparts(parts, room);
 		 parts->nparts <= MAX_PARTS;
 		 parts->nparts += parts->nparts / 4 + 1)
 	{
@@ -455,9 +472,10 @@ make_partition(PartsSource *parts, Size limit)
 			return false;
 		row_reader_rewind(parts->reader);
 		parts->partition = partition_rows(work->quantizer, parts->reader, rows,
-										  parts->nparts, parts->repeated,
-										  parts->distinct.nrows *
-										  (room / whole) * SAFE_SHARE);
+										  parts->nparts, &parts->repeated,
+										  parts->repeated.distinct.nrows *
+										  (room / whole_size(parts)) *
+										  SAFE_SHARE);
 		if (largest_work(parts) <= room)
 			return true;
 		partition_free(parts->partition);
@@ -478,7 +496,7 @@ count_steps(const PartsSource *parts)
 
 BuildSource *
 build_in_parts(GraphWork *work, RowReader *reader, const RowTotals *rows,
-			   const uint8 *repeated, const RowTotals *distinct, Size limit)
+			   const RepeatedRows *repeated, Size limit, Size *enough)
 {
 	PartsSource *parts = palloc0(sizeof(PartsSource));
 
@@ -489,10 +507,10 @@ build_in_parts(GraphWork *work, RowReader *reader, const RowTotals *rows,
 	parts->work = work;
 	parts->reader = reader;
 	parts->rows = *rows;
-	parts->repeated = repeated;
-	parts->distinct = *distinct;
+	parts->repeated = *repeated;
 	parts->seed = work->options.seed;
 	count_upper(parts);
+	*enough = enough_memory(parts);
 	if (!make_partition(parts, limit))
 		return NULL;
 
@@ -502,6 +520,7 @@ build_in_parts(GraphWork *work, RowReader *reader, const RowTotals *rows,
 							work->quantizer->refine_size + 1);
 	parts->new_ids = graph_array_alloc(rows->nrows, sizeof(PointId));
 	memset(parts->new_ids, 0xFF, rows->nrows * sizeof(PointId));
+	duplicate_rows_init(&parts->source.duplicates, repeated->n);
 	parts->points = row_writer_create(work->quantizer, NULL, 0);
 	parts->lists = list_file_create((PointId) rows->nrows,
 									graph_build_capacity(work->options.m));
@@ -512,12 +531,11 @@ build_in_parts(GraphWork *work, RowReader *reader, const RowTotals *rows,
 	partition_free(parts->partition);
 
 	order_lists(parts);
+	duplicate_rows_renumber(&parts->source.duplicates, parts->new_ids);
 	pfree(parts->new_ids);
 	(void) list_file_connect(parts->lists, parts->source.entry);
 	parts->point_reader = row_reader_create(work->quantizer, parts->points,
 											NULL, 0);
 	parts->source.npoints = parts->next_id;
-	build_source_set_duplicates(&parts->source, parts->duplicates,
-								parts->nduplicates);
 	return &parts->source;
 }

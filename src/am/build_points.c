@@ -48,9 +48,6 @@ struct BuildPoints
 	RowTotals	room;
 	PointId		npoints;
 	SeenVectors seen;
-	DuplicateRow *duplicates;
-	uint64		nduplicates;
-	uint64		max_duplicates;
 	QuantizedQuery *query;
 	QuantizedQuery *from;		/* of score_between */
 	PointId		from_point;
@@ -257,8 +254,6 @@ build_points_create(const Quantizer *quantizer, void *memory,
 void
 build_points_free(BuildPoints *points)
 {
-	if (points->duplicates != NULL)
-		pfree(points->duplicates);
 	quantizer_query_free(points->query);
 	quantizer_query_free(points->from);
 	pfree(points);
@@ -280,21 +275,6 @@ build_points_begin(BuildPoints *points, void *scratch)
 		points->code_offsets[0] = 0;
 }
 
-static void
-add_duplicate(BuildPoints *points, PointId point, ItemPointerData tid)
-{
-	if (points->nduplicates == points->max_duplicates)
-	{
-		points->max_duplicates = Max(1024, points->max_duplicates * 2);
-		points->duplicates = points->duplicates == NULL ?
-			palloc(points->max_duplicates * sizeof(DuplicateRow)) :
-			repalloc_huge(points->duplicates,
-						  points->max_duplicates * sizeof(DuplicateRow));
-	}
-	points->duplicates[points->nduplicates].point = point;
-	points->duplicates[points->nduplicates++].tid = tid;
-}
-
 static bool
 has_vector(const BuildPoints *points, PointId point, const BuildRow *row)
 {
@@ -308,7 +288,7 @@ has_vector(const BuildPoints *points, PointId point, const BuildRow *row)
 				  row->code_size) == 0;
 }
 
-void
+PointId
 build_points_add(BuildPoints *points, const BuildRow *row)
 {
 	const SeenVectors *seen = &points->seen;
@@ -318,10 +298,7 @@ build_points_add(BuildPoints *points, const BuildRow *row)
 	while (PointIdIsValid(seen->slots[slot]))
 	{
 		if (has_vector(points, seen->slots[slot], row))
-		{
-			add_duplicate(points, seen->slots[slot], row->tid);
-			return;
-		}
+			return seen->slots[slot];
 		slot = (slot + 1) & seen->mask;
 	}
 
@@ -338,6 +315,7 @@ build_points_add(BuildPoints *points, const BuildRow *row)
 		   points->nfactors * sizeof(float));
 	points->tids[point] = row->tid;
 	points->npoints++;
+	return point;
 }
 
 void
@@ -372,11 +350,4 @@ ItemPointerData
 build_points_tid(const BuildPoints *points, PointId point)
 {
 	return points->tids[point];
-}
-
-DuplicateRow *
-build_points_duplicates(const BuildPoints *points, uint64 *count)
-{
-	*count = points->nduplicates;
-	return points->duplicates;
 }

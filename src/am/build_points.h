@@ -18,13 +18,6 @@
 #include "quantize/quantize.h"
 #include "storage/itemptr.h"
 
-/* A row whose vector some point has already */
-typedef struct DuplicateRow
-{
-	PointId		point;
-	ItemPointerData tid;
-} DuplicateRow;
-
 typedef struct BuildPoints BuildPoints;
 
 /*
@@ -46,10 +39,11 @@ extern void build_points_free(BuildPoints *points);
 
 /*
  * Adds rows: begin, any number of add, end.  A vector that was seen before,
- * equal in every bit, gets no second point.
+ * equal in every bit, gets no second point.  add returns the point of the row,
+ * which is a new one when it has the number that the next point was to get.
  */
 extern void build_points_begin(BuildPoints *points, void *scratch);
-extern void build_points_add(BuildPoints *points, const BuildRow *row);
+extern PointId build_points_add(BuildPoints *points, const BuildRow *row);
 extern void build_points_end(BuildPoints *points);
 
 extern PointId build_points_count(const BuildPoints *points);
@@ -61,10 +55,6 @@ extern const float *build_points_factors(const BuildPoints *points,
 										 PointId point);
 extern ItemPointerData build_points_tid(const BuildPoints *points,
 										PointId point);
-
-/* Rows beyond the first of their points, in the order they came in */
-extern DuplicateRow *build_points_duplicates(const BuildPoints *points,
-											 uint64 *count);
 
 /* The points as a graph builder wants them */
 extern GraphStore *build_points_store(BuildPoints *points);

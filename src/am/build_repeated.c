@@ -58,19 +58,19 @@ add_hash(SeenHashes *seen, uint64 hash)
 	return true;
 }
 
-uint8 *
+void
 find_repeated(const Quantizer *quantizer, RowReader *reader,
-			  const RowTotals *rows, Size limit, RowTotals *distinct)
+			  const RowTotals *rows, Size limit, RepeatedRows *repeated)
 {
 	uint64		nslots = count_slots(rows->nrows);
 	SeenHashes	seen = {NULL, nslots - 1};
-	uint8	   *repeated;
 
-	*distinct = *rows;
+	memset(repeated, 0, sizeof(RepeatedRows));
+	repeated->distinct = *rows;
 	if (nslots > limit / sizeof(uint64))
-		return NULL;
+		return;
 	seen.slots = graph_array_alloc0(nslots, sizeof(uint64));
-	repeated = graph_array_alloc0(rows->nrows / 8 + 1, sizeof(uint8));
+	repeated->bits = graph_array_alloc0(rows->nrows / 8 + 1, sizeof(uint8));
 	row_reader_rewind(reader);
 	for (uint64 i = 0; i < rows->nrows; i++)
 	{
@@ -79,10 +79,10 @@ find_repeated(const Quantizer *quantizer, RowReader *reader,
 		CHECK_FOR_INTERRUPTS();
 		if (add_hash(&seen, row_hash(quantizer, row)))
 			continue;
-		repeated[i / 8] |= 1 << i % 8;
-		distinct->nrows--;
-		distinct->code_bytes -= row->code_size;
+		repeated->bits[i / 8] |= 1 << i % 8;
+		repeated->n++;
+		repeated->distinct.nrows--;
+		repeated->distinct.code_bytes -= row->code_size;
 	}
 	pfree(seen.slots);
-	return repeated;
 }

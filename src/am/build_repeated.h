@@ -12,19 +12,26 @@
 
 #include "am/build_rows.h"
 
+typedef struct RepeatedRows
+{
+	uint8	   *bits;			/* one per row, palloc'd; NULL: none is known */
+	uint64		n;
+	RowTotals	distinct;		/* of the other rows */
+} RepeatedRows;
+
 /*
  * Finds them among all rows of the reader, which is at the end afterwards.
- * distinct gets the totals of the others.  Returns a bit for each row; NULL,
- * and the totals of all, when that would take more memory than limit.
+ * None is known when that would take more memory than limit.
  */
-extern uint8 *find_repeated(const Quantizer *quantizer, RowReader *reader,
-							const RowTotals *rows, Size limit,
-							RowTotals *distinct);
+extern void find_repeated(const Quantizer *quantizer, RowReader *reader,
+						  const RowTotals *rows, Size limit,
+						  RepeatedRows *repeated);
 
 static inline bool
-row_is_repeated(const uint8 *repeated, uint64 row)
+row_is_repeated(const RepeatedRows *repeated, uint64 row)
 {
-	return repeated != NULL && (repeated[row / 8] & (1 << row % 8)) != 0;
+	return repeated->bits != NULL &&
+		(repeated->bits[row / 8] & (1 << row % 8)) != 0;
 }
 
 #endif							/* HNSW_BUILD_REPEATED_H */

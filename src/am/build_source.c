@@ -77,36 +77,13 @@ memory_get_links(BuildSource *source, PointId point, GraphLevel level,
 	return n;
 }
 
-static int
-compare_duplicates(const void *a, const void *b)
-{
-	const DuplicateRow *da = a;
-	const DuplicateRow *db = b;
-
-	if (da->point != db->point)
-		return da->point < db->point ? -1 : 1;
-	return ItemPointerCompare(unconstify(ItemPointerData *, &da->tid),
-							  unconstify(ItemPointerData *, &db->tid));
-}
-
-void
-build_source_set_duplicates(BuildSource *source, DuplicateRow *duplicates,
-							uint64 n)
-{
-	source->duplicates = duplicates;
-	source->nduplicates = n;
-	if (n > 1)
-		qsort(duplicates, n, sizeof(DuplicateRow), compare_duplicates);
-}
-
 BuildSource *
 build_source_memory(const Quantizer *quantizer, BuildPoints *points,
-					GraphBuild *graph, const PointId *new_ids)
+					GraphBuild *graph, const PointId *new_ids,
+					const DuplicateRows *duplicates)
 {
 	MemorySource *memory = palloc0(sizeof(MemorySource));
 	PointId		npoints = build_points_count(points);
-	uint64		nduplicates;
-	DuplicateRow *duplicates = build_points_duplicates(points, &nduplicates);
 
 	memory->source.npoints = npoints;
 	memory->source.entry = npoints == 0 ? InvalidPointId :
@@ -123,8 +100,7 @@ build_source_memory(const Quantizer *quantizer, BuildPoints *points,
 	memory->old_ids = graph_array_alloc(npoints, sizeof(PointId));
 	for (PointId i = 0; i < npoints; i++)
 		memory->old_ids[new_ids[i]] = i;
-	for (uint64 i = 0; i < nduplicates; i++)
-		duplicates[i].point = new_ids[duplicates[i].point];
-	build_source_set_duplicates(&memory->source, duplicates, nduplicates);
+	memory->source.duplicates = *duplicates;
+	duplicate_rows_renumber(&memory->source.duplicates, new_ids);
 	return &memory->source;
 }

@@ -13,6 +13,7 @@
 #ifndef HNSW_BUILD_SOURCE_H
 #define HNSW_BUILD_SOURCE_H
 
+#include "am/build_duplicates.h"
 #include "am/build_points.h"
 #include "graph/graph.h"
 
@@ -31,8 +32,8 @@ struct BuildSource
 {
 	PointId		npoints;
 	PointId		entry;
-	const DuplicateRow *duplicates; /* by point, and there by TID */
-	uint64		nduplicates;
+	DuplicateRows duplicates;	/* by point, and there by TID; the writer
+								 * changes them */
 
 	void		(*get_point) (BuildSource *source, PointId point,
 							  SourcePoint *copy);
@@ -51,13 +52,13 @@ extern void build_source_copy(const Quantizer *quantizer, ItemPointerData tid,
 							  const uint8 *code, const float *factors,
 							  uint8 *scratch, SourcePoint *copy);
 
-/* Sets the duplicates, which it sorts. */
-extern void build_source_set_duplicates(BuildSource *source,
-										DuplicateRow *duplicates, uint64 n);
-
-/* Points and graph in memory; new_ids is by their numbers there. */
+/*
+ * Points and graph in memory; new_ids is by their numbers there, by which the
+ * duplicates name them, too.
+ */
 extern BuildSource *build_source_memory(const Quantizer *quantizer,
 										BuildPoints *points, GraphBuild *graph,
-										const PointId *new_ids);
+										const PointId *new_ids,
+										const DuplicateRows *duplicates);
 
 #endif							/* HNSW_BUILD_SOURCE_H */

@@ -42,12 +42,16 @@ typedef struct IndexWriter
 	BuildSource *source;
 	BlockNumber next_block;
 
-	/* codes of variable size, which begin the overflow region */
-	ItemPointerData *values;	/* where each is; or NULL */
-	BulkWriteBuffer value_page; /* the page that is being filled */
-	uint32		nvalue_pages;
+	/*
+	 * The front of the overflow region, written before what names its items:
+	 * codes of variable size and lists of rows.
+	 */
+	BulkWriteBuffer front_page; /* the page that is being filled */
+	uint32		nfront_pages;
+	ItemPointerData *values;	/* where each code is; or NULL */
+	uint64		ntid_lists;		/* see write_tid_lists */
 
-	/* the rest of the overflow region, kept back until its size is known */
+	/* the rest of it, kept back until its size is known */
 	char	  **overflow;
 	uint32		noverflow;
 } IndexWriter;
@@ -169,28 +173,28 @@ write_records(IndexWriter *writer, HnswRegionId region,
 }
 
 /*-------------------------------------------------------------------------
- * Codes of variable size
+ * The front of the overflow region
  *-------------------------------------------------------------------------
  */
 
 /* Adds an item to the page that is being filled, or to a new one. */
 static ItemPointerData
-put_value_item(IndexWriter *writer, const void *item, int length)
+put_front_item(IndexWriter *writer, const void *item, int length)
 {
 	ItemPointerData where;
 	OffsetNumber number = InvalidOffsetNumber;
 
-	if (writer->value_page != NULL)
-		number = overflow_page_add((Page) writer->value_page, item, length);
+	if (writer->front_page != NULL)
+		number = overflow_page_add((Page) writer->front_page, item, length);
 	if (number == InvalidOffsetNumber)
 	{
-		if (writer->value_page != NULL)
-			write_page(writer, writer->value_page);
-		writer->value_page = smgr_bulk_get_buf(writer->bulk);
-		overflow_page_init((Page) writer->value_page, writer->nvalue_pages++);
-		number = overflow_page_add((Page) writer->value_page, item, length);
+		if (writer->front_page != NULL)
+			write_page(writer, writer->front_page);
+		writer->front_page = smgr_bulk_get_buf(writer->bulk);
+		overflow_page_init((Page) writer->front_page, writer->nfront_pages++);
+		number = overflow_page_add((Page) writer->front_page, item, length);
 	}
-	ItemPointerSet(&where, writer->nvalue_pages - 1, number);
+	ItemPointerSet(&where, writer->nfront_pages - 1, number);
 	return where;
 }
 
@@ -199,7 +203,7 @@ static ItemPointerData
 put_value(IndexWriter *writer, const uint8 *code, int size)
 {
 	int			offset = (size - 1) / HNSW_CODE_PART * HNSW_CODE_PART;
-	ItemPointerData where = put_value_item(writer, code + offset,
+	ItemPointerData where = put_front_item(writer, code + offset,
 										   size - offset);
 
 	while (offset > 0)
@@ -209,21 +213,17 @@ put_value(IndexWriter *writer, const uint8 *code, int size)
 		offset -= HNSW_CODE_PART;
 		memcpy(item.data, code + offset, HNSW_CODE_PART);
 		memcpy(item.data + HNSW_CODE_PART, &where, sizeof(where));
-		where = put_value_item(writer, item.data, HNSW_CODE_ITEM);
+		where = put_front_item(writer, item.data, HNSW_CODE_ITEM);
 	}
 	return where;
 }
 
-/*
- * Writes all codes, in the order of points, as what begins the overflow
- * region; the records of the points need to know where they are.
- */
+/* Writes all codes of variable size, in the order of points. */
 static void
 write_values(IndexWriter *writer, const Quantizer *quantizer)
 {
 	PointId		npoints = writer->meta->npoints;
 
-	start_region(writer, HNSW_REGION_OVERFLOW, 0);
 	if (!quantizer->variable_size)
 		return;
 	writer->values = palloc_extended(npoints * sizeof(ItemPointerData),
@@ -237,12 +237,70 @@ write_values(IndexWriter *writer, const Quantizer *quantizer)
 										  quantizer_code_size(quantizer,
 															  copy.code));
 	}
-	write_page(writer, writer->value_page);
-	extend_region(writer, HNSW_REGION_OVERFLOW, writer->nvalue_pages);
+}
+
+/* Rows 0 .. n - 1 as a chain of lists; returns where it starts. */
+static ItemPointerData
+put_tid_lists(IndexWriter *writer, const DuplicateRow *rows, uint64 n)
+{
+	PGAlignedBlock item;
+	HnswTidList *list = (HnswTidList *) item.data;
+
+	ItemPointerSetInvalid(&list->next);
+	while (n > 0)
+	{
+		uint64		first = (n - 1) / HNSW_TIDS_PER_LIST * HNSW_TIDS_PER_LIST;
+
+		list->ntids = n - first;
+		for (int i = 0; i < list->ntids; i++)
+			list->tids[i] = rows[first + i].tid;
+		list->next = put_front_item(writer, list,
+									offsetof(HnswTidList, tids) +
+									list->ntids * sizeof(ItemPointerData));
+		n = first;
+	}
+	return list->next;
+}
+
+/*
+ * Writes the rows that share a point with the one in its node.  In the array
+ * of these rows, of which there can be more than points, the first entries say
+ * from then on for each of these points where its lists are.
+ */
+static void
+write_tid_lists(IndexWriter *writer)
+{
+	DuplicateRows *duplicates = &writer->source->duplicates;
+	DuplicateRow *rows = duplicates->rows;
+	uint64		n;
+
+	for (uint64 first = 0; first < duplicates->n; first += n)
+	{
+		DuplicateRow lists = {.point = rows[first].point};
+
+		for (n = 1; first + n < duplicates->n; n++)
+		{
+			if (rows[first + n].point != lists.point)
+				break;
+		}
+		lists.tid = put_tid_lists(writer, rows + first, n);
+		rows[writer->ntid_lists++] = lists;
+	}
+}
+
+static void
+write_front(IndexWriter *writer, const Quantizer *quantizer)
+{
+	start_region(writer, HNSW_REGION_OVERFLOW, 0);
+	write_values(writer, quantizer);
+	write_tid_lists(writer);
+	if (writer->front_page != NULL)
+		write_page(writer, writer->front_page);
+	extend_region(writer, HNSW_REGION_OVERFLOW, writer->nfront_pages);
 }
 
 /*-------------------------------------------------------------------------
- * Overflow
+ * The rest of the overflow region
  *-------------------------------------------------------------------------
  */
 static ItemPointerData
@@ -264,35 +322,12 @@ add_overflow(IndexWriter *writer, const void *item, int length)
 			writer->overflow = repalloc_huge(writer->overflow,
 											 2 * n * sizeof(char *));
 		writer->overflow[n] = palloc(BLCKSZ);
-		overflow_page_init(writer->overflow[n], writer->nvalue_pages + n);
+		overflow_page_init(writer->overflow[n], writer->nfront_pages + n);
 		number = overflow_page_add(writer->overflow[n], item, length);
 	}
-	ItemPointerSet(&where, writer->nvalue_pages + writer->noverflow - 1,
+	ItemPointerSet(&where, writer->nfront_pages + writer->noverflow - 1,
 				   number);
 	return where;
-}
-
-/* Rows 0 .. n - 1 as a chain of lists; returns where it starts. */
-static ItemPointerData
-add_tid_lists(IndexWriter *writer, const DuplicateRow *rows, uint64 n)
-{
-	PGAlignedBlock item;
-	HnswTidList *list = (HnswTidList *) item.data;
-
-	ItemPointerSetInvalid(&list->next);
-	while (n > 0)
-	{
-		uint64		first = (n - 1) / HNSW_TIDS_PER_LIST * HNSW_TIDS_PER_LIST;
-
-		list->ntids = n - first;
-		for (int i = 0; i < list->ntids; i++)
-			list->tids[i] = rows[first + i].tid;
-		list->next = add_overflow(writer, list,
-								  offsetof(HnswTidList, tids) +
-								  list->ntids * sizeof(ItemPointerData));
-		n = first;
-	}
-	return list->next;
 }
 
 static void
@@ -434,20 +469,19 @@ put_node(IndexWriter *writer, Page page, PointId point, uint32 upper_slot,
 }
 
 /*
- * Writes the rows that share a point with the one in its node.  *next is the
- * first duplicate of this point or a later one, and moves on.
+ * Where the lists of a point's further rows are.  *next are the lists of this
+ * point or of a later one, and moves on.
  */
 static ItemPointerData
-write_duplicates(IndexWriter *writer, PointId point, uint64 *next)
+find_tid_lists(IndexWriter *writer, PointId point, uint64 *next)
 {
-	const BuildSource *source = writer->source;
-	const DuplicateRow *first = source->duplicates + *next;
-	uint64		n = 0;
+	const DuplicateRow *rows = writer->source->duplicates.rows;
+	ItemPointerData none;
 
-	while (*next + n < source->nduplicates && first[n].point == point)
-		n++;
-	*next += n;
-	return add_tid_lists(writer, first, n);
+	if (*next < writer->ntid_lists && rows[*next].point == point)
+		return rows[(*next)++].tid;
+	ItemPointerSetInvalid(&none);
+	return none;
 }
 
 static void
@@ -456,7 +490,7 @@ write_nodes(IndexWriter *writer)
 	HnswMetaPageData *meta = writer->meta;
 	uint32		per_page = meta->nodes_per_page;
 	uint32		npages = ((uint64) meta->npoints + per_page - 1) / per_page;
-	uint64		next_duplicate = 0;
+	uint64		next_lists = 0;
 	uint32		slot = 0;
 
 	start_region(writer, HNSW_REGION_NODES, npages);
@@ -470,7 +504,7 @@ write_nodes(IndexWriter *writer)
 		for (PointId point = first; point < end; point++)
 		{
 			put_node(writer, (Page) buffer, point, slot,
-					 write_duplicates(writer, point, &next_duplicate));
+					 find_tid_lists(writer, point, &next_lists));
 			slot += node_level(writer, point);
 		}
 		write_page(writer, buffer);
@@ -619,7 +653,7 @@ hnsw_write_index(Relation index, ForkNumber fork, HnswMetaPageData *meta,
 													 meta->m);
 		pfree(lengths);
 		hnsw_code_layouts(quantizer, &codes, &refine);
-		write_values(&writer, quantizer);
+		write_front(&writer, quantizer);
 		announce_pages(&writer, &codes, &refine);
 		write_records(&writer, HNSW_REGION_CODES, &codes);
 		write_records(&writer, HNSW_REGION_REFINE, &refine);

@@ -110,11 +110,60 @@ is( $node->safe_psql('postgres',
 	5000,
 	'equal vectors share a point');
 
-# What is equal takes no memory.
+# What is equal takes little memory.
 $node->safe_psql('postgres',
 	'CREATE TABLE one AS SELECT i AS id, v FROM generate_series(1, 20000) i, sift
 	 WHERE sift.id = 7');
 is(build_with('one', '1MB'), '', 'one vector, very often: fits');
+
+# But not none: the table of hashes that counts these rows takes 16 MB, and
+# they themselves as much, of which the build knows when it begins.
+$node->safe_psql('postgres', <<'SQL');
+CREATE UNLOGGED TABLE many (id int, v vector(2));
+INSERT INTO many SELECT i, format('[%s,0]', least(i, 1000))::vector
+	FROM generate_series(1, 1390000) i;
+CREATE FUNCTION peak_memory() RETURNS bigint LANGUAGE sql AS
+$$ SELECT substring(pg_read_file('/proc/self/status')
+					FROM 'VmHWM:\s*(\d+) kB')::bigint $$;
+SQL
+like(
+	build_with('many', '16400kB'),
+	qr/1390000 rows need \d+ kB, maintenance_work_mem is 16400 kB.\s*HINT:  Set maintenance_work_mem to 17 MB\.$/,
+	'many equal vectors: an error says what they need');
+SKIP:
+{
+	skip 'no /proc/self/status', 1 unless -r '/proc/self/status';
+	my ($before, $after) = split /\n/, $node->safe_psql('postgres',
+		"SET max_parallel_workers_per_gather = 0;
+		 SET max_parallel_maintenance_workers = 0;
+		 SET maintenance_work_mem = '17MB';
+		 SELECT sum(v) FROM many WHERE id < 10 \\g /dev/null
+		 SELECT peak_memory();
+		 CREATE INDEX in_parts ON many USING hnsw (v vector_l2_ops);
+		 SELECT peak_memory()");
+	my $growth = $after - $before;
+
+	cmp_ok($growth, '<', 19 * 1024,
+		"many equal vectors: the build takes no more ($growth kB)");
+	is( $node->psql('postgres', "SELECT hnsw_index_check('in_parts', true)"),
+		0, 'every row is there');
+}
+$node->safe_psql('postgres', 'DROP TABLE many');
+
+# The least that is said to do is enough.
+$node->safe_psql('postgres', <<'SQL');
+CREATE TABLE often (id int, v vector(8)) WITH (parallel_workers = 2);
+INSERT INTO often SELECT i, array_agg(hashint4(i % 20000 * 8 + j)::float8 / 1e9)::vector
+	FROM generate_series(1, 60000) i, generate_series(1, 8) j GROUP BY i;
+SQL
+$message = build_with('often', '1MB');
+like($message, qr/or to at least \d+ MB to build in parts/,
+	'too many repeated rows even for parts: an error');
+my ($least) = $message =~ /at least (\d+) MB/;
+cmp_ok(parts(build_with('often', ($least // 1) . 'MB')),
+	'>', 1, 'with as much as it says it is built in parts');
+is( $node->psql('postgres', "SELECT hnsw_index_check('in_parts', true)"),
+	0, 'every row is there');
 
 # Islands are not cut off from each other.
 $message = build_with('islands', '1MB');
