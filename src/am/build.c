@@ -409,6 +409,7 @@ build_graph(BuildState *state, RowReader *reader)
 	Size		limit = (Size) maintenance_work_mem * 1024;
 	RepeatedRows repeated;
 	Size		size;
+	PointId		npoints;
 	Size		needed;
 	Size		enough;
 	BuildSource *source;
@@ -422,11 +423,11 @@ build_graph(BuildState *state, RowReader *reader)
 	graph_options(&state->meta, &work->options);
 	start_phase(HNSW_PHASE_GRAPH, rows->nrows);
 	find_repeated(work->quantizer, reader, rows, limit, &repeated);
-	size = graph_work_size(work->quantizer, &work->options,
-						   &repeated.distinct);
+	work->spare = repeated.spare;
+	size = graph_work_size(work, &repeated.distinct);
 	needed = add_size(size, duplicate_rows_size(repeated.n));
-	needed = add_size(needed,
-					  graph_locality_order_size((PointId) repeated.distinct.nrows));
+	npoints = (PointId) (repeated.distinct.nrows + repeated.spare.nrows);
+	needed = add_size(needed, graph_locality_order_size(npoints));
 	if (needed <= limit)
 	{
 		if (repeated.bits != NULL)

@@ -26,15 +26,25 @@
 /* Of the usual size, x86-64 and arm64 with pages of 4 kB */
 #define HUGE_PAGE	((Size) 2 * 1024 * 1024)
 
-Size
-graph_work_size(const Quantizer *quantizer, const GraphBuildOptions *options,
-				const RowTotals *rows)
+static RowTotals
+add_spare(const GraphWork *work, const RowTotals *rows)
 {
-	PointId		npoints = (PointId) rows->nrows;
-	Size		graph = Max(graph_build_size(options, npoints),
-							build_points_scratch_size(rows));
+	RowTotals	room = *rows;
 
-	return add_size(build_points_size(quantizer, rows), graph);
+	room.nrows += work->spare.nrows;
+	room.code_bytes += work->spare.code_bytes;
+	return room;
+}
+
+Size
+graph_work_size(const GraphWork *work, const RowTotals *rows)
+{
+	RowTotals	room = add_spare(work, rows);
+	Size		graph = Max(graph_build_size(&work->options,
+											 (PointId) room.nrows),
+							build_points_scratch_size(&room));
+
+	return add_size(build_points_size(work->quantizer, &room), graph);
 }
 
 /*
@@ -89,9 +99,10 @@ graph_work_expect(GraphWork *work, uint64 npoints)
 void
 graph_work_begin(GraphWork *work, const RowTotals *rows)
 {
-	work->room = *rows;
-	work->graph_offset = build_points_size(work->quantizer, rows);
-	work->points = build_points_create(work->quantizer, work->memory, rows, 0);
+	work->room = add_spare(work, rows);
+	work->graph_offset = build_points_size(work->quantizer, &work->room);
+	work->points = build_points_create(work->quantizer, work->memory,
+									   &work->room, 0);
 	build_points_begin(work->points, work->memory + work->graph_offset);
 }
 

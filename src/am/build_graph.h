@@ -19,6 +19,8 @@ typedef struct GraphWork
 {
 	Quantizer  *quantizer;
 	GraphBuildOptions options;
+	RowTotals	spare;			/* rows that any set may have beyond those
+								 * that were counted */
 	BuildTeam  *team;			/* NULL: nobody helps */
 	dsm_segment *segment;		/* NULL: the memory is this process's own */
 	char	   *memory;
@@ -32,15 +34,13 @@ typedef struct GraphWork
 	GraphBuild *graph;
 } GraphWork;
 
-/* Bytes of memory for the points of so many rows and all that follows */
-extern Size graph_work_size(const Quantizer *quantizer,
-							const GraphBuildOptions *options,
-							const RowTotals *rows);
-
 /*
- * Gets memory, which workers can share if there is enough of that kind.  The
- * fields before it are set.
+ * Bytes of memory for the points of so many rows and all that follows.  The
+ * fields before team are set, here and below.
  */
+extern Size graph_work_size(const GraphWork *work, const RowTotals *rows);
+
+/* Gets memory, which workers can share if there is enough of that kind. */
 extern void graph_work_get_memory(GraphWork *work, Size size);
 extern void graph_work_free_memory(GraphWork *work);
 

@@ -83,10 +83,10 @@ take_rows(PartsSource *parts, const RowTotals *room,
 		  bool (*chosen) (PartsSource *parts, uint64 row, int part), int part)
 {
 	GraphWork  *work = parts->work;
-	PointId    *row_of = graph_array_alloc(Max(room->nrows, 1),
-										   sizeof(PointId));
+	PointId    *row_of;
 
 	graph_work_begin(work, room);
+	row_of = graph_array_alloc(Max(work->room.nrows, 1), sizeof(PointId));
 	row_reader_rewind(parts->reader);
 	for (uint64 i = 0; i < parts->rows.nrows; i++)
 	{
@@ -177,7 +177,7 @@ build_part(PartsSource *parts, int part)
 	const RowTotals *room = &parts->partition->totals[part];
 	PointId    *row_of;
 
-	if (room->nrows == 0)
+	if (room->nrows == 0 && parts->work->spare.nrows == 0)
 		return;
 	row_of = take_rows(parts, room, is_in_part, part);
 	graph_work_build(parts->work);
@@ -402,8 +402,7 @@ fixed_size(const PartsSource *parts)
 static double
 whole_size(const PartsSource *parts)
 {
-	return graph_work_size(parts->work->quantizer, &parts->work->options,
-						   &parts->repeated.distinct);
+	return graph_work_size(parts->work, &parts->repeated.distinct);
 }
 
 /* How many parts are tried first when each may take so much memory */
@@ -417,8 +416,7 @@ choose_nparts(const PartsSource *parts, Size room)
 static Size
 upper_size(const PartsSource *parts)
 {
-	return graph_work_size(parts->work->quantizer, &parts->work->options,
-						   &parts->upper);
+	return graph_work_size(parts->work, &parts->upper);
 }
 
 /*
@@ -439,12 +437,11 @@ enough_memory(const PartsSource *parts)
 static Size
 largest_work(const PartsSource *parts)
 {
-	const GraphWork *work = parts->work;
 	Size		largest = upper_size(parts);
 
 	for (int i = 0; i < parts->nparts; i++)
 		largest = Max(largest,
-					  graph_work_size(work->quantizer, &work->options,
+					  graph_work_size(parts->work,
 									  &parts->partition->totals[i]));
 	return largest;
 }

@@ -5,7 +5,9 @@
  *
  * That is only to know how much memory a build takes: whether two vectors are
  * the same is decided when they become points, by all their bytes.  Here it
- * is by hash, of the vector and of its code together.
+ * is by hash, of the vector and of its code together.  Of n different vectors
+ * two have the same with probability n^2 / 2^65, 3 percent for a billion, and
+ * then there are more points than were counted.
  *
  * src/am/build_repeated.c
  *
@@ -19,6 +21,12 @@
 #include "graph/memory.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
+
+/*
+ * Repeated rows that may have another vector all the same.  More than that are
+ * not to be met: one in 10^9 builds of as many rows as an index can have.
+ */
+#define SPARE_ROWS	8
 
 /* Hashes seen, with open addressing; 0 where empty */
 typedef struct SeenHashes
@@ -64,6 +72,7 @@ find_repeated(const Quantizer *quantizer, RowReader *reader,
 {
 	uint64		nslots = count_slots(rows->nrows);
 	SeenHashes	seen = {NULL, nslots - 1};
+	Size		longest = 0;
 
 	memset(repeated, 0, sizeof(RepeatedRows));
 	repeated->distinct = *rows;
@@ -83,6 +92,9 @@ find_repeated(const Quantizer *quantizer, RowReader *reader,
 		repeated->n++;
 		repeated->distinct.nrows--;
 		repeated->distinct.code_bytes -= row->code_size;
+		longest = Max(longest, row->code_size);
 	}
 	pfree(seen.slots);
+	repeated->spare.nrows = Min(repeated->n, SPARE_ROWS);
+	repeated->spare.code_bytes = repeated->spare.nrows * longest;
 }

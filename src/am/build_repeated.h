@@ -17,6 +17,8 @@ typedef struct RepeatedRows
 	uint8	   *bits;			/* one per row, palloc'd; NULL: none is known */
 	uint64		n;
 	RowTotals	distinct;		/* of the other rows */
+	RowTotals	spare;			/* more than the repeated rows can add to that
+								 * by having the hash of another vector */
 } RepeatedRows;
 
 /*

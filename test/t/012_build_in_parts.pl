@@ -150,6 +150,37 @@ SKIP:
 }
 $node->safe_psql('postgres', 'DROP TABLE many');
 
+# Two strings that count as one, as their hashes are equal, which a UUID of the
+# same bytes shows: both get a point all the same.
+$node->safe_psql('postgres', <<'SQL');
+CREATE TABLE strings (id int, b bit(128));
+INSERT INTO strings SELECT i, ('x' || md5(i::text))::bit(128)
+	FROM generate_series(1, 4000) i;
+INSERT INTO strings VALUES
+	(4001, x'f708cfedd4bf3df10000000000000000'),
+	(4002, x'45e3194dec71fa0c0000000000000000');
+CREATE FUNCTION counted_as(id uuid) RETURNS bigint LANGUAGE sql AS
+'SELECT uuid_hash_extended(id, uuid_hash_extended(id, 0))';
+SQL
+is( $node->safe_psql('postgres',
+		"SELECT counted_as('f708cfedd4bf3df10000000000000000')
+			  = counted_as('45e3194dec71fa0c0000000000000000')"),
+	unpack('L', "\1\0\0\0") == 1 ? 't' : 'f',
+	'two strings count as one where bytes have this order');
+for my $case ([ '4000', '64MB' ], [ '0', '64MB' ], [ '0', '1MB' ])
+{
+	my ($from, $memory) = @$case;
+
+	is( $node->psql('postgres',
+			"SET maintenance_work_mem = '$memory';
+			 SET client_min_messages = error;
+			 CREATE INDEX strings_b ON strings USING hnsw (b bit_hamming_ops)
+				WHERE id > $from;
+			 SELECT hnsw_index_check('strings_b', true);
+			 DROP INDEX strings_b"),
+		0, "both are built, rows after $from with $memory");
+}
+
 # The least that is said to do is enough.
 $node->safe_psql('postgres', <<'SQL');
 CREATE TABLE often (id int, v vector(8)) WITH (parallel_workers = 2);
