@@ -15,6 +15,7 @@
 
 #include <ctype.h>
 #include <limits.h>
+#include <signal.h>
 
 #include "access/parallel.h"
 #include "common/hashfn.h"
@@ -24,11 +25,15 @@
 #include "utils/guc.h"
 
 static char *stop_at = NULL;
+static char *cancel_at = NULL;
 static int	fail_at = 0;
 static bool fail_in_workers = false;
 
 /* Points that the session has come to since fail_at was set */
 static int	nreached = 0;
+
+/* Cancelled here, by cancel_at; points are known by name for ever */
+static const char *cancelled_at = NULL;
 
 static void
 assign_fail_at(int value, void *extra)
@@ -70,6 +75,20 @@ wait_for_lock(const char *name)
 	(void) LockRelease(&tag, ShareLock, false);
 }
 
+static void
+cancel_session(const char *name)
+{
+	if (cancelled_at != NULL && QueryCancelPending)
+		elog(ERROR, "nobody looked for interrupts between test points \"%s\" and \"%s\"",
+			 cancelled_at, name);
+	cancelled_at = NULL;
+	if (is_listed(cancel_at, name))
+	{
+		cancelled_at = name;
+		kill(MyProcPid, SIGINT);
+	}
+}
+
 void
 hnsw_test_stop(const char *name)
 {
@@ -79,6 +98,7 @@ hnsw_test_stop(const char *name)
 
 	if (is_listed(stop_at, name))
 		wait_for_lock(name);
+	cancel_session(name);
 }
 
 void
@@ -96,6 +116,12 @@ hnsw_test_points_init(void)
 							   "Sets the test points at which to wait for a lock.",
 							   NULL,
 							   &stop_at, "",
+							   PGC_USERSET, 0, NULL, NULL, NULL);
+
+	DefineCustomStringVariable("hnsw_test.cancel_at",
+							   "Sets the test points at which the session is cancelled.",
+							   NULL,
+							   &cancel_at, "",
 							   PGC_USERSET, 0, NULL, NULL, NULL);
 
 	DefineCustomIntVariable("hnsw_test.fail_at",

@@ -15,6 +15,11 @@
  *			The Nth point that the session comes to after this is an error; a
  *			parallel worker counts by itself.
  *
+ *		hnsw_test.cancel_at = 'NAME, ...'
+ *			The session is cancelled at these points, as by pg_cancel_backend.
+ *			When it comes to another point all the same, that is an error: in
+ *			between, nobody looked for interrupts.
+ *
  *		hnsw_test.fail_in_workers = on
  *			Only in parallel workers.
  *

@@ -21,6 +21,7 @@
 #include "pgstat.h"
 #include "storage/dsm.h"
 #include "storage/shmem.h"
+#include "test_points.h"
 #include "utils/memutils.h"
 
 /* Of the usual size, x86-64 and arm64 with pages of 4 kB */
@@ -139,6 +140,7 @@ graph_work_build(GraphWork *work)
 	else
 		build_graph_alone(work->graph, work->ndone);
 	work->ndone += build_points_count(work->points);
+	HNSW_TEST_STOP("build-connect");
 	return graph_build_connect(work->graph);
 }
 

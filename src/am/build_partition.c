@@ -26,6 +26,7 @@
 #include "compat.h"
 #include "graph/memory.h"
 #include "miscadmin.h"
+#include "test_points.h"
 
 /* Pivots for each part, and at least */
 #define PIVOTS_PER_PART 8
@@ -356,6 +357,7 @@ choose_limits(const Partition *partition, const float *margins,
 
 		for (uint64 i = 0; i < partition->nrows; i++)
 		{
+			CHECK_FOR_INTERRUPTS();
 			if (row_is_repeated(repeated, i))
 				continue;
 			if (partition->home[i] == part && room > 0)
@@ -394,7 +396,9 @@ assign_rows(Partition *partition, Pivots *pivots, RowReader *reader,
 		sizes[i] = row->code_size;
 	}
 
+	HNSW_TEST_STOP("build-limits");
 	limits = choose_limits(partition, margins, repeated, max_rows);
+	HNSW_TEST_STOP("build-limits-chosen");
 	for (uint64 i = 0; i < partition->nrows; i++)
 	{
 		uint16	   *second = &partition->second[i];

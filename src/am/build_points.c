@@ -14,6 +14,7 @@
 
 #include "am/build_points.h"
 #include "compat.h"
+#include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "storage/shmem.h"
 #include "utils/memutils.h"
@@ -142,6 +143,12 @@ points_score_between(GraphStore *store, PointId from, const PointId *ids,
 	score(points, points->from, ids, n, distances);
 }
 
+static void
+points_check_interrupts(GraphStore *store)
+{
+	CHECK_FOR_INTERRUPTS();
+}
+
 void
 build_points_set_query(GraphStore *store, PointId point)
 {
@@ -244,6 +251,7 @@ build_points_create(const Quantizer *quantizer, void *memory,
 	(void) place_arrays(points, memory);
 	points->store.score = points_score;
 	points->store.score_between = points_score_between;
+	points->store.check_interrupts = points_check_interrupts;
 	points->npoints = npoints;
 	points->query = quantizer_query_create(quantizer);
 	points->from = quantizer_query_create(quantizer);

@@ -377,6 +377,7 @@ measure_nodes(IndexWriter *writer)
 
 	for (PointId i = 0; i < npoints; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		lengths[i] = encode_links(writer, i, encoded) + BUILD_SLACK;
 		if (node_level(writer, i) > 0)
 			lengths[i] += sizeof(uint32);
@@ -397,6 +398,7 @@ count_overfull(const uint16 *lengths, PointId npoints, uint32 per_page)
 		PointId		end = Min((uint64) first + per_page, npoints);
 		uint32		used = 0;
 
+		CHECK_FOR_INTERRUPTS();
 		for (PointId i = first; i < end; i++)
 			used += lengths[i];
 		overfull += used > room;
@@ -521,7 +523,10 @@ count_slots(IndexWriter *writer)
 	uint32		slots = 0;
 
 	for (PointId i = 0; i < writer->meta->npoints; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		slots += node_level(writer, i);
+	}
 	return slots;
 }
 
@@ -648,9 +653,12 @@ hnsw_write_index(Relation index, ForkNumber fork, HnswMetaPageData *meta,
 		meta->nodes_per_page = choose_nodes_per_page(NULL, 0, meta->m);
 	else
 	{
+		HNSW_TEST_STOP("build-measure");
 		lengths = measure_nodes(&writer);
+		HNSW_TEST_STOP("build-nodes-per-page");
 		meta->nodes_per_page = choose_nodes_per_page(lengths, meta->npoints,
 													 meta->m);
+		HNSW_TEST_STOP("build-measured");
 		pfree(lengths);
 		hnsw_code_layouts(quantizer, &codes, &refine);
 		write_front(&writer, quantizer);

@@ -57,6 +57,7 @@ build_get_links(GraphStore *store, PointId point, GraphLevel level,
 	GraphBuild *build = (GraphBuild *) store;
 	LinkList	list;
 
+	build_check_interrupts(build);
 	*live = true;
 	if (point >= build->shared->ninserted || level > build->levels[point])
 		return 0;

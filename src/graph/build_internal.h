@@ -200,6 +200,13 @@ build_list(const GraphBuild *build, PointId point, GraphLevel level)
 							   level > 0);
 }
 
+static inline void
+build_check_interrupts(const GraphBuild *build)
+{
+	if (build->distances->check_interrupts != NULL)
+		build->distances->check_interrupts(build->distances);
+}
+
 /* batch.c */
 extern PointId build_batch_end(PointId npoints, PointId begin);
 

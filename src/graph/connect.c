@@ -157,8 +157,10 @@ typedef struct BuildLists
 static int
 build_read(GraphLists *lists, PointId point, GraphNeighbour *links)
 {
-	LinkList	list = build_list(((BuildLists *) lists)->build, point, 0);
+	GraphBuild *build = ((BuildLists *) lists)->build;
+	LinkList	list = build_list(build, point, 0);
 
+	build_check_interrupts(build);
 	for (int i = 0; i < list.head->count; i++)
 	{
 		links[i].point = list.links[i];

@@ -79,6 +79,12 @@ struct GraphStore
 	/* Hint: the links of point at level are wanted soon.  May be NULL. */
 	void		(*prefetch_links) (GraphStore *store, PointId point,
 								   GraphLevel level);
+
+	/*
+	 * Called often by what reads the lists of a graph that is built in memory;
+	 * may end it by not returning.  May be NULL.
+	 */
+	void		(*check_interrupts) (GraphStore *store);
 };
 
 /*-------------------------------------------------------------------------
@@ -289,9 +295,9 @@ typedef struct GraphBuildOptions
  * team, be they threads or processes, share.  One of them initializes it;
  * each has a GraphBuild of its own.
  *
- * distances: score and score_between of this store are used, nothing else;
- * each member has one.  set_query(distances, p) makes point p the current
- * query of score.
+ * distances: score, score_between and check_interrupts of this store are used,
+ * nothing else; each member has one.  set_query(distances, p) makes point p
+ * the current query of score.
  */
 extern Size graph_build_size(const GraphBuildOptions *options,
 							 PointId npoints);
