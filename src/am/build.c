@@ -396,6 +396,7 @@ build_at_once(BuildState *state, RowReader *reader,
 
 	npoints = build_points_count(work->points);
 	start_phase(HNSW_PHASE_ORDER, npoints);
+	HNSW_TEST_STOP("build-order");
 	return build_source_memory(work->quantizer, work->points, work->graph,
 							   graph_locality_order(work->graph, npoints),
 							   &duplicates);

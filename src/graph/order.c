@@ -121,6 +121,7 @@ count_links(Ranking *ranking, const GraphBuild *build, const PointId *new_ids,
 {
 	LinkList	list = build_list(build, from, 0);
 
+	build_check_interrupts(build);
 	for (int i = 0; i < list.head->count; i++)
 	{
 		PointId		point = list.links[i];

@@ -21,6 +21,7 @@ SQL
 
 for my $case (
 	[ 'build-connect', '64MB' ],
+	[ 'build-order', '64MB' ],
 	[ 'build-measure', '64MB' ],
 	[ 'build-nodes-per-page', '64MB' ],
 	[ 'build-limits', '1MB' ],
