@@ -18,7 +18,7 @@
 #include "graph/memory.h"
 
 /* log2 of the least number of slots */
-#define VISITED_MIN_BITS	10
+#define VISITED_MIN_BITS	11
 
 typedef struct VisitedSet
 {
@@ -81,7 +81,7 @@ visited_reset(VisitedSet *set)
 {
 	set->usual = Max(set->count, set->usual - set->usual / 8);
 	while (set->bits > VISITED_MIN_BITS &&
-		   set->usual < visited_slots(set) / 16)
+		   set->usual < visited_slots(set) / 32)
 		set->bits--;
 	visited_clear_slots(set);
 }
@@ -119,11 +119,11 @@ visited_grow(VisitedSet *set)
 	pfree(old);
 }
 
-/* Makes room for n more points; at most half of the slots are ever used. */
+/* Makes room for n more points; at most a quarter of the slots is ever used. */
 static inline void
 visited_reserve(VisitedSet *set, int n)
 {
-	while (set->count + n > visited_slots(set) / 2)
+	while (set->count + n > visited_slots(set) / 4)
 		visited_grow(set);
 }
 
