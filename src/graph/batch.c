@@ -17,6 +17,10 @@
  * arXiv 2305.04359).  Even the numbers of links to each point, which decide
  * what a full list gives up, are taken as they were before the batch.
  *
+ * As a batch's points may come in any order, those go one after the other
+ * that are near each other: their searches meet the same points, which are in
+ * the nearest caches then.  How near is told by a few pivots (see nearest_pivots).
+ *
  * Points of one batch do not find each other.  With batches of 1/32 of the
  * points before them that costs no recall that could be measured, and a graph
  * doubles in 23 batches.  The first points are inserted one by one, by the
@@ -46,9 +50,23 @@
 /* Batches of fewer points are not worth waking others for */
 #define MIN_SHARED_BATCH 32
 
-/* How much a member takes at once */
-#define TAKE_POINTS		4
+/* How much a member takes at once: of points, a 64th of the batch */
+#define MIN_TAKE_POINTS	4
+#define MAX_TAKE_POINTS	32
 #define TAKE_TARGETS	32
+
+/*
+ * One point in POINTS_PER_PIVOT is a pivot.  Where there are few, or few points
+ * in a batch, it is not put in order.
+ */
+#define POINTS_PER_PIVOT 512
+#define MIN_PIVOTS		8
+#define MAX_PIVOTS		64
+#define MIN_ORDERED_BATCH 256
+
+StaticAssertDecl(MAX_PIVOTS <= GRAPH_MAX_LINKS, "pivots are scored in one call");
+StaticAssertDecl(MAX_PIVOTS * MAX_PIVOTS <= PG_UINT16_MAX,
+				 "two pivots must fit uint16");
 
 StaticAssertDecl(2 * MAX_BATCH <= PG_INT16_MAX,
 				 "changes of a batch must fit int16");
@@ -60,6 +78,106 @@ build_batch_end(PointId npoints, PointId begin)
 	uint32		size = Min(begin / BATCH_DIVISOR, MAX_BATCH);
 
 	return begin + Min(Max(size, 1), npoints - begin);
+}
+
+/*-------------------------------------------------------------------------
+ * The order of a batch
+ *-------------------------------------------------------------------------
+ */
+uint32
+build_count_pivots(PointId npoints)
+{
+	uint32		n = Min(npoints / POINTS_PER_PIVOT, MAX_PIVOTS);
+
+	return n < MIN_PIVOTS ? 0 : n;
+}
+
+static inline bool
+is_ordered(const BuildShared *shared, PointId begin, PointId end)
+{
+	return shared->npivots > 0 && end - begin >= MIN_ORDERED_BATCH;
+}
+
+/*
+ * The numbers of the nearest pivot and the second nearest, in one.  Pivots are
+ * taken from all over the points, whose order may be that of their values.
+ */
+static uint16
+nearest_pivots(GraphBuild *build, PointId point)
+{
+	int			npivots = build->shared->npivots;
+	PointId		pivots[MAX_PIVOTS];
+	float		distances[MAX_PIVOTS];
+	int			nearest = 0;
+	int			second = 0;
+
+	for (int i = 0; i < npivots; i++)
+		pivots[i] = (PointId) ((uint64) i * build->shared->npoints / npivots);
+	build->set_query(build->distances, point);
+	build->distances->score(build->distances, pivots, npivots, distances);
+	for (int i = 1; i < npivots; i++)
+	{
+		if (distances[i] < distances[nearest])
+		{
+			second = nearest;
+			nearest = i;
+		}
+		else if (second == nearest || distances[i] < distances[second])
+			second = i;
+	}
+	return (uint16) (nearest * npivots + second);
+}
+
+/* The members who have no more points to insert prepare the next batch. */
+static void
+group_next_batch(GraphBuild *build, GraphTeam *team)
+{
+	BuildShared *shared = build->shared;
+	PointId		begin = shared->batch_end;
+	PointId		end = build_batch_end(shared->npoints, begin);
+	uint32		i;
+
+	if (!is_ordered(shared, begin, end))
+		return;
+	while ((i = build_shared_add(&shared->next_group, MAX_TAKE_POINTS)) <
+		   end - begin)
+	{
+		uint32		stop = Min(i + MAX_TAKE_POINTS, end - begin);
+
+		for (; i < stop; i++)
+			build->groups[i] = nearest_pivots(build, begin + i);
+		team->report(team, begin);
+	}
+}
+
+/* Points of one group one after the other, and groups of one pivot */
+static void
+sort_by_groups(GraphBuild *build, PointId begin, uint32 n)
+{
+	uint32		starts[MAX_PIVOTS * MAX_PIVOTS + 1] = {0};
+
+	for (uint32 i = 0; i < n; i++)
+		starts[build->groups[i] + 1]++;
+	for (int i = 1; i < MAX_PIVOTS * MAX_PIVOTS; i++)
+		starts[i] += starts[i - 1];
+	for (uint32 i = 0; i < n; i++)
+		build->order[starts[build->groups[i]]++] = begin + i;
+}
+
+static void
+order_batch(GraphBuild *build)
+{
+	BuildShared *shared = build->shared;
+	PointId		begin = shared->ninserted;
+	uint32		n = shared->batch_end - begin;
+
+	if (is_ordered(shared, begin, shared->batch_end))
+		sort_by_groups(build, begin, n);
+	else
+	{
+		for (uint32 i = 0; i < n; i++)
+			build->order[i] = begin + i;
+	}
 }
 
 /*-------------------------------------------------------------------------
@@ -163,17 +281,18 @@ static void
 find_stage(GraphBuild *build, GraphTeam *team)
 {
 	BuildShared *shared = build->shared;
-	PointId		point;
+	uint32		n = shared->batch_end - shared->ninserted;
+	uint32		i;
 
-	while ((point = build_shared_add(&shared->next_point, TAKE_POINTS)) <
-		   shared->batch_end)
+	while ((i = build_shared_add(&shared->next_point, shared->take)) < n)
 	{
-		PointId		end = Min(point + TAKE_POINTS, shared->batch_end);
+		uint32		end = Min(i + shared->take, n);
 
-		for (; point < end; point++)
-			find_links(build, point);
-		team->report(team, Min(shared->next_point, shared->batch_end));
+		for (; i < end; i++)
+			find_links(build, build->order[i]);
+		team->report(team, shared->ninserted + Min(shared->next_point, n));
 	}
+	group_next_batch(build, team);
 }
 
 /*-------------------------------------------------------------------------
@@ -224,11 +343,17 @@ link_stage(GraphBuild *build, GraphTeam *team)
  *-------------------------------------------------------------------------
  */
 static void
-begin_batch(BuildShared *shared)
+begin_batch(GraphBuild *build)
 {
+	BuildShared *shared = build->shared;
+	uint32		n;
+
 	shared->batch_end = build_batch_end(shared->npoints, shared->ninserted);
-	shared->next_point = shared->ninserted;
+	n = shared->batch_end - shared->ninserted;
+	shared->take = Min(Max(n / 64, MIN_TAKE_POINTS), MAX_TAKE_POINTS);
+	shared->next_point = shared->next_group = 0;
 	shared->next_target = shared->nwaiting = shared->ntargets = 0;
+	order_batch(build);
 }
 
 /* Numbers of links that reach the maximum stay there. */
@@ -269,7 +394,7 @@ graph_build_lead(GraphBuild *build, GraphTeam *team)
 	{
 		bool		alone;
 
-		begin_batch(shared);
+		begin_batch(build);
 		alone = shared->batch_end - shared->ninserted < MIN_SHARED_BATCH;
 		if (!alone)
 			team->wait(team);

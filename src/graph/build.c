@@ -162,6 +162,8 @@ place_arrays(GraphBuild *build, char *memory, const BuildCounts *counts)
 			  nlists[i] * build_list_capacity(m, (GraphLevel) i));
 		PLACE(build->waiting_for[i], cursor, nlists[i]);
 	}
+	PLACE(build->order, cursor, counts->max_batch);
+	PLACE(build->groups, cursor, counts->max_batch);
 	PLACE(build->waiting, cursor, counts->max_waiting);
 	PLACE(build->targets, cursor, counts->max_waiting);
 	return cursor;
@@ -216,6 +218,7 @@ graph_build_init(void *memory, const GraphBuildOptions *options,
 	shared->nupper = counts.nupper;
 	shared->max_batch = counts.max_batch;
 	shared->max_waiting = counts.max_waiting;
+	shared->npivots = build_count_pivots(npoints);
 	shared->entry = InvalidPointId;
 	assign_levels(&build, npoints);
 	memset(build.in_links, 0, npoints * sizeof(uint16));

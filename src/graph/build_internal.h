@@ -59,11 +59,14 @@ typedef struct BuildShared
 	uint32		nupper;			/* lists above level 0 */
 	uint32		max_batch;		/* points in a batch, at most, and links that */
 	uint32		max_waiting;	/* wait in one */
+	uint32		npivots;		/* that batches are put in order by */
 	bool		done;			/* there is no other batch */
 
 	/* the batch: from ninserted on */
 	PointId		batch_end;
-	PointId		next_point;		/* first that nobody has taken */
+	uint32		take;			/* points that a member takes at once */
+	uint32		next_point;		/* first of the order that nobody has taken */
+	uint32		next_group;		/* the same of points of the next batch */
 	uint32		next_target;	/* the same of targets */
 	uint32		nwaiting;
 	uint32		ntargets;
@@ -99,6 +102,10 @@ struct GraphBuild
 	 */
 	uint32	   *lists[2];
 	float	   *distances_of[2];
+	PointId    *order;			/* the points of the batch, in the order in
+								 * which they are inserted */
+	uint16	   *groups;			/* those of the next one: the pivots that are
+								 * nearest to each */
 	uint32	   *waiting_for[2]; /* first link that waits for each list */
 	WaitingLink *waiting;
 	uint32	   *targets;		/* a waiting link of each list that has any */
@@ -209,6 +216,7 @@ build_check_interrupts(const GraphBuild *build)
 
 /* batch.c */
 extern PointId build_batch_end(PointId npoints, PointId begin);
+extern uint32 build_count_pivots(PointId npoints);
 
 /* lists.c */
 extern int	build_set_links(GraphBuild *build, PointId point,

@@ -130,7 +130,8 @@ help(void *arg)
 	Member	   *member = arg;
 	BuildShared *shared = member->build->shared;
 
-	while (__atomic_load_n(&shared->next_point, __ATOMIC_RELAXED) <
+	while (__atomic_load_n(&shared->ninserted, __ATOMIC_RELAXED) +
+		   __atomic_load_n(&shared->next_point, __ATOMIC_RELAXED) <
 		   member->joins_at)
 		sched_yield();
 	graph_build_help(member->build, &member->team,
@@ -244,7 +245,7 @@ main(int argc, char **argv)
 	unit_start(argc, argv);
 	test_team(1, 3, 4, false);
 	test_team(500, 3, 4, false);
-	test_team(6000, 8, 6, false);
+	test_team(12000, 8, 6, false);
 	test_team(6000, 2, 8, true);
 	return unit_finish();
 }
