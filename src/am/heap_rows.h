@@ -11,15 +11,13 @@
 #define HNSW_HEAP_ROWS_H
 
 #include "access/tableam.h"
+#include "am/heap_pages.h"
 #include "nodes/execnodes.h"
-#include "pages/index.h"
 
 typedef struct HnswHeapRows
 {
-	Relation	heap;
-	IndexFetchTableData *fetch; /* NULL: pages of the heap are read here */
-	HnswSeenBlocks *seen;		/* NULL: their buffers are not remembered */
-	BlockNumber nblocks;		/* of the heap, 0 not known */
+	HnswHeapPages pages;
+	IndexFetchTableData *fetch; /* NULL: the table is a heap */
 	TupleTableSlot *slot;
 	AttrNumber	column;			/* indexed; 0: an expression is, */
 	IndexInfo  *index_info;		/* and only then this */
@@ -27,15 +25,8 @@ typedef struct HnswHeapRows
 	MemoryContext row_context;	/* reset for each row */
 } HnswHeapRows;
 
-/* The most rows that hnsw_heap_rows_prefetch takes */
-#define HNSW_HEAP_PREFETCH	16
-
 extern HnswHeapRows *hnsw_heap_rows_open(Relation heap, Relation index,
 										 HnswIndex *ix);
-
-/* Asks for rows that are wanted soon.  A hint, TIDs may be any. */
-extern void hnsw_heap_rows_prefetch(HnswHeapRows *rows,
-									const ItemPointerData *tids, int n);
 
 /*
  * The indexed value of the row that an index entry leads to, if the snapshot

@@ -98,6 +98,7 @@ typedef struct HnswScan
 	HnswPageStore store;
 	const HnswOpclass *opclass;
 	GraphSearch *search;
+	HnswHeapPages pages;		/* of the table */
 	HnswHeapRows *rows;			/* NULL until the first one is read */
 	MemoryContext context;		/* of one search, reset by rescan */
 
@@ -247,6 +248,7 @@ prepare_search(HnswScan *so)
 	so->max_visited = hnsw_max_scan_tuples;
 	so->max_memory = (Size) (work_mem * 1024.0 * hnsw_scan_mem_multiplier);
 
+	hnsw_heap_pages_init(&so->pages, so->scan->heapRelation, ix);
 	so->store.query = quantizer_query_create(ix->quantizer);
 	open_query(so, &value);
 	quantizer_prepare_query(ix->quantizer, &value.vector, so->store.query);
@@ -361,6 +363,8 @@ refine_candidates(HnswScan *so, Candidate *candidates, int n)
 		points[ncoarse] = candidates[i].point;
 		coarse[ncoarse++] = &candidates[i];
 	}
+	if (ncoarse == 0)
+		return;
 	hnsw_reader_score_refined(&so->store.reader, so->store.query, points,
 							  ncoarse, keys, errors);
 	hnsw_scan_stats_count(HNSW_STAT_REFINED, ncoarse);
@@ -489,7 +493,7 @@ ask_for_rows(HnswScan *so)
 		points[i] = so->candidates[so->next + i].point;
 	so->nasked = so->next + n;
 	n = hnsw_reader_peek_tids(&so->store.reader, points, n, tids);
-	hnsw_heap_rows_prefetch(so->rows, tids, n);
+	hnsw_heap_pages_prefetch(&so->pages, tids, n);
 }
 
 /*
@@ -503,6 +507,8 @@ exact_distance(HnswScan *so, ItemPointer tid, double *distance)
 	Datum		value;
 	MemoryContext old;
 
+	if (so->rows == NULL)
+		open_rows(so);
 	if (!hnsw_heap_rows_fetch(so->rows, tid, so->scan->xs_snapshot, &value))
 		return false;
 	old = MemoryContextSwitchTo(so->rows->row_context);
@@ -577,13 +583,8 @@ rank_next(HnswScan *so)
 		refine_step(so);
 		return;
 	}
-	if (so->rerank)
-	{
-		if (so->rows == NULL)
-			open_rows(so);
-		if (so->next >= so->nasked)
-			ask_for_rows(so);
-	}
+	if (so->next >= so->nasked)
+		ask_for_rows(so);
 	rank_candidate(so, &so->candidates[so->next++]);
 }
 
@@ -661,6 +662,9 @@ next_row(HnswScan *so)
 	}
 
 	scan->xs_heaptid = so->current->tids[so->current->next++];
+	if (hnsw_is_heap(scan->heapRelation))
+		hnsw_heap_pages_hand_over(&so->pages, scan->xs_heapfetch,
+								  &scan->xs_heaptid);
 	if (so->rerank)
 	{
 		scan->xs_orderbyvals[0] = Float8GetDatum(so->current->distance);

@@ -40,7 +40,7 @@ typedef struct HnswRecordLayout
 	int			codes_offset;	/* of the first code in a page */
 } HnswRecordLayout;
 
-/* Where blocks of the table were last seen; see am/heap_rows.c */
+/* Where blocks of the table were last seen; see am/heap_pages.c */
 typedef struct HnswSeenBlocks HnswSeenBlocks;
 
 typedef struct HnswIndex
