@@ -39,6 +39,7 @@ static const struct config_enum_entry iterative_scan_options[] = {
 	{NULL, 0, false}
 };
 
+/* Errors when somebody else has an access method of our name. */
 static void
 refuse_second_extension(void)
 {
@@ -49,6 +50,8 @@ refuse_second_extension(void)
 		return;
 
 	other = getExtensionOfObject(AccessMethodRelationId, am);
+	if (OidIsValid(other) && other == get_extension_oid("vector_hnsw", true))
+		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_DUPLICATE_OBJECT),
 			 errmsg("extension \"vector_hnsw\" cannot be in one database with extension \"%s\"",

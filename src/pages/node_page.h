@@ -46,7 +46,7 @@ extern void node_page_init(Page page, uint32 page_no, int nodes_per_page);
 extern bool node_page_space_is_good(Page page, int nodes_per_page);
 extern bool overflow_page_space_is_good(Page page);
 
-/* Changes each time that the id of a node is given back. */
+/* Changes when the id of a node is given back, or its first list of rows. */
 extern uint8 node_page_generation(Page page, int index);
 
 /* False when the index-th node of the page cannot be read. */
