@@ -121,6 +121,7 @@ take_state(Relation index)
 	HnswIndex  *ix = hnsw_index_open(index);
 	InsertState *state = ix->insert_state;
 
+	hnsw_index_check_writable(ix, index);
 	if (state == NULL)
 		return make_state(index);
 	ix->insert_state = NULL;

@@ -572,6 +572,7 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	old = MemoryContextSwitchTo(context);
 	hnsw_page_store_init(&state.store, info->index);
 	state.reader = &state.store.reader;
+	hnsw_index_check_writable(state.reader->ix, info->index);
 	state.callback = callback;
 	state.callback_state = callback_state;
 	state.stats = stats;

@@ -285,6 +285,16 @@ validate_capacity(const HnswMetaPageData *meta, HnswRegionId region,
 }
 
 static void
+unknown_features(const char *index_name, uint32 features)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("index \"%s\" uses features (0x%X) that this version of vector_hnsw does not know",
+					index_name, features),
+			 errhint("Please REINDEX it.")));
+}
+
+static void
 validate_version(const HnswMetaPageData *meta, const char *index_name)
 {
 	if (meta->magic != HNSW_MAGIC)
@@ -296,11 +306,15 @@ validate_version(const HnswMetaPageData *meta, const char *index_name)
 						index_name, meta->version, HNSW_FORMAT_VERSION),
 				 errhint("Please REINDEX it.")));
 	if ((meta->may_read & ~HNSW_MAY_READ_KNOWN) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("index \"%s\" uses features (0x%X) that this version of vector_hnsw does not know",
-						index_name, meta->may_read & ~HNSW_MAY_READ_KNOWN),
-				 errhint("Please REINDEX it.")));
+		unknown_features(index_name, meta->may_read & ~HNSW_MAY_READ_KNOWN);
+}
+
+void
+hnsw_index_check_writable(const HnswIndex *ix, Relation index)
+{
+	if ((ix->meta.may_write & ~HNSW_MAY_WRITE_KNOWN) != 0)
+		unknown_features(RelationGetRelationName(index),
+						 ix->meta.may_write & ~HNSW_MAY_WRITE_KNOWN);
 }
 
 void

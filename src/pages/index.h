@@ -76,6 +76,9 @@ typedef struct HnswIndex
  */
 extern HnswIndex *hnsw_index_open(Relation index);
 
+/* Errors when the index must not be changed by this version. */
+extern void hnsw_index_check_writable(const HnswIndex *ix, Relation index);
+
 /* Reads the metapage again, after a number was met that meta does not know. */
 extern void hnsw_index_refresh(HnswIndex *ix, Relation index);
 

@@ -28,7 +28,7 @@ my @freed = qw(bad_next bad_upper_next far_slot taken_slot full_pages
 # Points that are dead, and not free yet
 my @dead = qw(dead_pages);
 
-my @sound = qw(wrong_form wrong_metric no_ef high_ef);
+my @sound = qw(wrong_form wrong_metric no_ef high_ef new_feature);
 
 $node->safe_psql('postgres', <<'SQL');
 CREATE EXTENSION vector_hnsw;
@@ -177,6 +177,7 @@ my %damage = (
 	wrong_metric => sub { $_[0]->meta('metric', 2) },
 	no_ef => sub { $_[0]->meta('ef_construction', 0) },
 	high_ef => sub { $_[0]->meta('ef_construction', 65535) },
+	new_feature => sub { $_[0]->meta('may_write', 0x80) },
 
 	# free points
 	bad_next => sub {
@@ -272,7 +273,7 @@ my %metapage = (
 	no_ef => qr/Invalid ef_construction: 0\./,
 	high_ef => qr/Invalid ef_construction: 65535\./);
 
-for my $name (@sound)
+for my $name (sort keys %metapage)
 {
 	for my $sql (insert($name, 1001, 1010), nearest($name),
 		"DELETE FROM $name WHERE id % 3 = 0; VACUUM (INDEX_CLEANUP ON) $name")
@@ -283,6 +284,14 @@ for my $name (@sound)
 			"$name: the metapage is found to be damaged");
 	}
 }
+
+like(
+	scalar(try($_)),
+	qr/ERROR:  0A000: index "new_feature_hnsw" uses features \(0x80\) that this version/,
+	'an index of a later version is not changed')
+  for insert('new_feature', 1001, 1010),
+  'DELETE FROM new_feature WHERE id = 5; VACUUM (INDEX_CLEANUP ON) new_feature';
+is((try(nearest('new_feature')))[0], 10, 'but read');
 
 for my $level (0, 1)
 {
