@@ -34,8 +34,6 @@
 /* Bytes of a row that are asked for ahead */
 #define MAX_ROW_PREFETCH	1024
 
-#define CACHE_LINE			64
-
 typedef struct SeenBlock
 {
 	BlockNumber block;
@@ -114,10 +112,11 @@ remember(HnswHeapPages *pages, BlockNumber block, Buffer buffer)
 }
 
 /*
- * The same of a block that will be read, if it is one of the table.  What was
- * seen in a buffer and has left it is not read ahead: where that happens often
- * the table is in the memory of the operating system at best, and asking for
- * a page costs nearly as much as reading it.
+ * The buffer of a block that will be read, if it is one of the table, as far as
+ * that can be told without waiting.  What was seen in a buffer and has left it
+ * is not read ahead: where that happens often the table is in the memory of the
+ * operating system at best, and asking for a page costs nearly as much as
+ * reading it.
  */
 static Buffer
 look_up(HnswHeapPages *pages, BlockNumber block)
@@ -165,16 +164,17 @@ line_pointer(Buffer buffer, const ItemPointerData *tid)
 static inline void
 prefetch_tuple(Buffer buffer, ItemIdData item)
 {
-	const char *page = BufferGetBlock(buffer);
+	int			offset = ItemIdGetOffset(&item);
 	int			length = Min(ItemIdGetLength(&item), MAX_ROW_PREFETCH);
 
-	length = Min(length, (int) (BLCKSZ - ItemIdGetOffset(&item)));
-	for (int i = 0; i < length; i += CACHE_LINE)
-		__builtin_prefetch(page + ItemIdGetOffset(&item) + i);
+	length = Min(length, BLCKSZ - offset);
+	if (length > 0)
+		prefetch_in_buffer(buffer, offset, length);
 }
 
 void
-hnsw_heap_pages_prefetch(HnswHeapPages *pages, const ItemPointerData *tids, int n)
+hnsw_heap_pages_prefetch(HnswHeapPages *pages, const ItemPointerData *tids,
+						 int n)
 {
 	Buffer		buffers[HNSW_HEAP_PREFETCH];
 

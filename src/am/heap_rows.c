@@ -21,11 +21,12 @@
 #include "utils/rel.h"
 
 HnswHeapRows *
-hnsw_heap_rows_open(Relation heap, Relation index, HnswIndex *ix)
+hnsw_heap_rows_open(HnswHeapPages *pages, Relation index)
 {
 	HnswHeapRows *rows = palloc0(sizeof(HnswHeapRows));
+	Relation	heap = pages->heap;
 
-	hnsw_heap_pages_init(&rows->pages, heap, ix);
+	rows->pages = pages;
 	if (!hnsw_is_heap(heap))
 		rows->fetch = table_index_fetch_begin(heap);
 	rows->slot = table_slot_create(heap, NULL);
@@ -71,12 +72,11 @@ fetch_heap_tuple(HnswHeapRows *rows, ItemPointerData tid, Snapshot snapshot)
 	bool		found;
 
 	Assert(TTS_IS_BUFFERTUPLE(rows->slot));
-	buffer = hnsw_heap_pages_pin(&rows->pages,
-								 ItemPointerGetBlockNumber(&tid));
-	heap_page_prune_opt(rows->pages.heap, buffer);
+	buffer = hnsw_heap_pages_pin(rows->pages, ItemPointerGetBlockNumber(&tid));
+	heap_page_prune_opt(rows->pages->heap, buffer);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	found = heap_hot_search_buffer(&tid, rows->pages.heap, buffer, snapshot, tuple,
-								   NULL, true);
+	found = heap_hot_search_buffer(&tid, rows->pages->heap, buffer, snapshot,
+								   tuple, NULL, true);
 	tuple->t_self = tid;
 	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
 	if (found)

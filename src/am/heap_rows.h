@@ -16,7 +16,7 @@
 
 typedef struct HnswHeapRows
 {
-	HnswHeapPages pages;
+	HnswHeapPages *pages;		/* of the table */
 	IndexFetchTableData *fetch; /* NULL: the table is a heap */
 	TupleTableSlot *slot;
 	AttrNumber	column;			/* indexed; 0: an expression is, */
@@ -25,8 +25,9 @@ typedef struct HnswHeapRows
 	MemoryContext row_context;	/* reset for each row */
 } HnswHeapRows;
 
-extern HnswHeapRows *hnsw_heap_rows_open(Relation heap, Relation index,
-										 HnswIndex *ix);
+/* pages are the caller's, and live as long. */
+extern HnswHeapRows *hnsw_heap_rows_open(HnswHeapPages *pages,
+										 Relation index);
 
 /*
  * The indexed value of the row that an index entry leads to, if the snapshot

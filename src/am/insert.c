@@ -231,12 +231,14 @@ rows_have_vector(InsertState *state, PointId point, HnswHeapRows *rows,
 static bool
 point_has_vector(InsertState *state, PointId point)
 {
-	HnswHeapRows *rows = hnsw_heap_rows_open(state->heap, state->index,
-											 state->store.reader.ix);
+	HnswHeapPages pages;
+	HnswHeapRows *rows;
 	int			nlooked = 0;
 	bool		changed;
 	bool		same;
 
+	hnsw_heap_pages_init(&pages, state->heap, state->store.reader.ix);
+	rows = hnsw_heap_rows_open(&pages, state->index);
 	do
 		same = rows_have_vector(state, point, rows, &nlooked, &changed);
 	while (changed);

@@ -27,7 +27,6 @@
  */
 #include "postgres.h"
 
-#include <float.h>
 #include <math.h>
 
 #include "access/relscan.h"
@@ -475,9 +474,7 @@ open_rows(HnswScan *so)
 {
 	MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(so));
 
-	so->rows = hnsw_heap_rows_open(so->scan->heapRelation,
-								   so->scan->indexRelation,
-								   so->store.reader.ix);
+	so->rows = hnsw_heap_rows_open(&so->pages, so->scan->indexRelation);
 	MemoryContextSwitchTo(old);
 }
 
@@ -662,9 +659,8 @@ next_row(HnswScan *so)
 	}
 
 	scan->xs_heaptid = so->current->tids[so->current->next++];
-	if (hnsw_is_heap(scan->heapRelation))
-		hnsw_heap_pages_hand_over(&so->pages, scan->xs_heapfetch,
-								  &scan->xs_heaptid);
+	hnsw_heap_pages_hand_over(&so->pages, scan->xs_heapfetch,
+							  &scan->xs_heaptid);
 	if (so->rerank)
 	{
 		scan->xs_orderbyvals[0] = Float8GetDatum(so->current->distance);

@@ -417,20 +417,38 @@ score_in_pieces(HnswReader *reader, const QuantizedQuery *query,
 	}
 }
 
-/* Points in one page, and what is wanted of them */
-typedef struct ScoreRun
+/* Points in one page, and a number that is wanted of each */
+typedef struct RecordRun
 {
 	const HnswRecordLayout *layout;
 	const QuantizedQuery *query;
 	const RecordPlace *places;
 	int			n;
-	float	   *keys;
-} ScoreRun;
+	float	   *results;
+} RecordRun;
+
+/* Looks at the codes' pages of n places, at those in one page together. */
+static pg_attribute_always_inline void
+look_at_runs(HnswReader *reader, const QuantizedQuery *query,
+			 const RecordPlace *places, int n, LookAtRecords look,
+			 float *results)
+{
+	RecordRun	run = {.layout = &reader->ix->codes, .query = query};
+
+	for (int i = 0; i < n; i += run.n)
+	{
+		run.places = &places[i];
+		run.n = in_one_page(&places[i], n - i);
+		run.results = &results[i];
+		look_at_records(reader, HNSW_REGION_CODES, places[i].page_no,
+						places[i].block, look, &run);
+	}
+}
 
 static void
 score_run(Page page, void *arg)
 {
-	ScoreRun   *run = arg;
+	RecordRun  *run = arg;
 
 	for (int i = 0; i < run->n; i++)
 	{
@@ -440,7 +458,7 @@ score_run(Page page, void *arg)
 										  record_factors(page, run->layout,
 														 index));
 
-		run->keys[i] = valid_key(key);
+		run->results[i] = valid_key(key);
 	}
 }
 
@@ -450,7 +468,6 @@ hnsw_reader_score(HnswReader *reader, const QuantizedQuery *query,
 {
 	const HnswRecordLayout *layout = &reader->ix->codes;
 	RecordPlace places[GRAPH_MAX_LINKS];
-	ScoreRun	run = {.layout = layout, .query = query};
 
 	Assert(n <= GRAPH_MAX_LINKS);
 	locate_records(reader, HNSW_REGION_CODES, layout, points, n, places);
@@ -466,14 +483,7 @@ hnsw_reader_score(HnswReader *reader, const QuantizedQuery *query,
 	}
 
 	/* links ascend, so points that share a page come in a row */
-	for (int i = 0; i < n; i += run.n)
-	{
-		run.places = &places[i];
-		run.n = in_one_page(&places[i], n - i);
-		run.keys = &keys[i];
-		look_at_records(reader, HNSW_REGION_CODES, places[i].page_no,
-						places[i].block, score_run, &run);
-	}
+	look_at_runs(reader, query, places, n, score_run, keys);
 }
 
 void
@@ -551,20 +561,10 @@ hnsw_reader_score_refined(HnswReader *reader, const QuantizedQuery *query,
 	}
 }
 
-/* Points in one page, and the errors of their keys */
-typedef struct ErrorRun
-{
-	const HnswRecordLayout *layout;
-	const QuantizedQuery *query;
-	const RecordPlace *places;
-	int			n;
-	float	   *errors;
-} ErrorRun;
-
 static void
 error_run(Page page, void *arg)
 {
-	ErrorRun   *run = arg;
+	RecordRun  *run = arg;
 
 	for (int i = 0; i < run->n; i++)
 	{
@@ -573,7 +573,7 @@ error_run(Page page, void *arg)
 		memcpy(factors,
 			   record_factors(page, run->layout, run->places[i].index),
 			   run->layout->factors_size);
-		run->errors[i] =
+		run->results[i] =
 			valid_error(quantizer_error(run->query, factors, false));
 	}
 }
@@ -584,26 +584,19 @@ hnsw_reader_errors(HnswReader *reader, const QuantizedQuery *query,
 {
 	const HnswRecordLayout *layout = &reader->ix->codes;
 	RecordPlace places[GRAPH_MAX_LINKS];
-	ErrorRun	run = {.layout = layout, .query = query};
 
 	Assert(n <= GRAPH_MAX_LINKS);
+	if (layout->factors_size == 0)
+	{
+		for (int i = 0; i < n; i++)
+			errors[i] = quantizer_error(query, NULL, false);
+		return;
+	}
 	for (int i = 0; i < n; i++)
 	{
-		if (layout->factors_size == 0)
-		{
-			errors[i] = quantizer_error(query, NULL, false);
-			continue;
-		}
 		locate_record(reader, HNSW_REGION_CODES, layout, points[i],
 					  &places[i]);
 		prefetch_factors(reader, layout, &places[i]);
 	}
-	for (int i = 0; i < n && layout->factors_size > 0; i += run.n)
-	{
-		run.places = &places[i];
-		run.n = in_one_page(&places[i], n - i);
-		run.errors = &errors[i];
-		look_at_records(reader, HNSW_REGION_CODES, places[i].page_no,
-						places[i].block, error_run, &run);
-	}
+	look_at_runs(reader, query, places, n, error_run, errors);
 }

@@ -13,8 +13,6 @@
 #include "pages/reader.h"
 #include "pages/unpinned.h"
 
-#define CACHE_LINE				64
-
 /* Bytes of a long code or list that are asked for ahead */
 #define MAX_PREFETCH			512
 
@@ -50,23 +48,6 @@ count_unpinned(HnswReader *reader, HnswRegionId region)
 {
 	reader->pins[region]++;
 	unpinned_count(reader->index);
-}
-
-static inline void
-prefetch_bytes(const char *from, int length)
-{
-	for (int i = 0; i < length; i += CACHE_LINE)
-		__builtin_prefetch(from + i);
-	__builtin_prefetch(from + length - 1);
-}
-
-/* Asks for bytes of the page in a shared buffer */
-static inline void
-prefetch_in_buffer(Buffer buffer, int offset, int length)
-{
-	if (BufferIsLocal(buffer))
-		return;
-	prefetch_bytes((char *) BufferGetBlock(buffer) + offset, length);
 }
 
 #endif							/* HNSW_READER_INTERNAL_H */

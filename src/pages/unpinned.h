@@ -27,6 +27,8 @@
 #include "storage/bufmgr.h"
 #include "storage/bufpage.h"
 
+#define UNPINNED_CACHE_LINE		64
+
 /* A look at a page.  It holds nothing, and needs no end. */
 typedef struct UnpinnedLook
 {
@@ -56,6 +58,20 @@ unpinned_prefetch_descriptor(Buffer buffer)
 {
 	if (unpinned_is_shared(buffer))
 		__builtin_prefetch(GetBufferDescriptor(buffer - 1));
+}
+
+/* Asks for bytes of the page in a shared buffer, at least one */
+static inline void
+prefetch_in_buffer(Buffer buffer, int offset, int length)
+{
+	const char *from;
+
+	if (BufferIsLocal(buffer))
+		return;
+	from = (const char *) BufferGetBlock(buffer) + offset;
+	for (int i = 0; i < length; i += UNPINNED_CACHE_LINE)
+		__builtin_prefetch(from + i);
+	__builtin_prefetch(from + length - 1);
 }
 
 /*
@@ -165,15 +181,25 @@ unpinned_end_changing(const UnpinnedLook *look)
 	return PageGetLSN(look->page) == look->lsn && unpinned_end(look);
 }
 
-/* What the server counts when it pins a page that is in its buffers */
+/*
+ * What the server counts when it pins a page that is in its buffers, except for
+ * what ReadRecentBuffer counts itself
+ */
 static inline void
-unpinned_count(Relation relation)
+count_hit(Relation relation)
 {
-	pgBufferUsage.shared_blks_hit++;
 	pgstat_count_buffer_read(relation);
 	pgstat_count_buffer_hit(relation);
 	if (VacuumCostActive)
 		VacuumCostBalance += VacuumCostPageHit;
+}
+
+/* The same of a page that was only looked at, all of it */
+static inline void
+unpinned_count(Relation relation)
+{
+	pgBufferUsage.shared_blks_hit++;
+	count_hit(relation);
 }
 
 /*
@@ -187,10 +213,7 @@ pin_where_seen(Relation relation, BlockNumber block, Buffer buffer)
 	if (buffer == InvalidBuffer || unpinned_is_cold(buffer) ||
 		!ReadRecentBuffer(relation->rd_locator, MAIN_FORKNUM, block, buffer))
 		return false;
-	pgstat_count_buffer_read(relation);
-	pgstat_count_buffer_hit(relation);
-	if (VacuumCostActive)
-		VacuumCostBalance += VacuumCostPageHit;
+	count_hit(relation);
 	return true;
 }
 

@@ -14,7 +14,6 @@
 #include "pages/writer_internal.h"
 #include "test_points.h"
 
-
 /* Writes a node if it is still as seen. */
 static bool
 replace_node(HnswReader *reader, PointId point, const HnswNodeCopy *seen,
@@ -207,26 +206,52 @@ take_out(HnswTidList *list, const bool *dead, int n)
 	list->ntids = kept;
 }
 
+/*
+ * Opens a batch that has the page of a list; the list, which has at least the n
+ * TIDs that were read of it.
+ */
+static HnswTidList *
+open_list(PageBatch *batch, PointId point, const ItemPointerData *where, int n,
+		  int *room)
+{
+	HnswTidList *list;
+
+	page_batch_add(batch, HNSW_REGION_OVERFLOW,
+				   ItemPointerGetBlockNumber(where));
+	page_batch_open(batch);
+	list = batch_list(batch, where, room);
+	if (list == NULL || list->ntids < n)
+	{
+		page_batch_abort(batch);
+		list_invalid(batch->reader, point);
+	}
+	return list;
+}
+
+/* Makes a change that has freed some of the page of a list. */
+static void
+close_list(PageBatch *batch, const ItemPointerData *where)
+{
+	HnswReader *reader = batch->reader;
+	uint32		page_no = ItemPointerGetBlockNumber(where);
+	Size		space =
+		overflow_page_space(page_batch_page(batch, HNSW_REGION_OVERFLOW,
+											page_no));
+
+	page_batch_close(batch);
+	hnsw_overflow_note_space(reader, page_no, space);
+}
+
 void
 hnsw_writer_prune_list(HnswReader *reader, PointId point,
 					   const ItemPointerData *where, const bool *dead, int n)
 {
 	PageBatch	batch;
-	HnswTidList *list;
 	int			room;
 
 	HNSW_TEST_POINT("prune-list");
 	page_batch_init(&batch, reader);
-	page_batch_add(&batch, HNSW_REGION_OVERFLOW,
-				   ItemPointerGetBlockNumber(where));
-	page_batch_open(&batch);
-	list = batch_list(&batch, where, &room);
-	if (list == NULL || list->ntids < n)
-	{
-		page_batch_abort(&batch);
-		list_invalid(reader, point);
-	}
-	take_out(list, dead, n);
+	take_out(open_list(&batch, point, where, n, &room), dead, n);
 	page_batch_close(&batch);
 }
 
@@ -286,13 +311,10 @@ hnsw_writer_unlink_list(HnswReader *reader, PointId point,
 						const ItemPointerData *before,
 						const ItemPointerData *where, const bool *dead, int n)
 {
-	uint32		page_no = ItemPointerGetBlockNumber(where);
 	bool		is_first = !ItemPointerIsValid(before);
 	PageBatch	batch;
-	Page		page;
 	HnswTidList *list;
 	int			room;
-	Size		space;
 
 	if (!is_first && same_item(before, where))
 		hnsw_point_corrupted(reader, point,
@@ -305,14 +327,7 @@ hnsw_writer_unlink_list(HnswReader *reader, PointId point,
 	else
 		page_batch_add(&batch, HNSW_REGION_OVERFLOW,
 					   ItemPointerGetBlockNumber(before));
-	page_batch_add(&batch, HNSW_REGION_OVERFLOW, page_no);
-	page_batch_open(&batch);
-	list = batch_list(&batch, where, &room);
-	if (list == NULL || list->ntids < n)
-	{
-		page_batch_abort(&batch);
-		list_invalid(reader, point);
-	}
+	list = open_list(&batch, point, where, n, &room);
 	take_out(list, dead, n);
 	if (!(is_first ? unlink_from_node(&batch, point, where, list) :
 		  join_lists(&batch, before, where, list)))
@@ -322,11 +337,10 @@ hnsw_writer_unlink_list(HnswReader *reader, PointId point,
 	}
 
 	/* other items of the page move, among them perhaps the list before */
-	page = page_batch_page(&batch, HNSW_REGION_OVERFLOW, page_no);
-	overflow_page_delete(page, ItemPointerGetOffsetNumber(where));
-	space = overflow_page_space(page);
-	page_batch_close(&batch);
-	hnsw_overflow_note_space(reader, page_no, space);
+	overflow_page_delete(page_batch_page(&batch, HNSW_REGION_OVERFLOW,
+										 ItemPointerGetBlockNumber(where)),
+						 ItemPointerGetOffsetNumber(where));
+	close_list(&batch, where);
 	return true;
 }
 
@@ -334,33 +348,22 @@ void
 hnsw_writer_shrink_list(HnswReader *reader, PointId point,
 						const ItemPointerData *where)
 {
-	uint32		page_no = ItemPointerGetBlockNumber(where);
 	PageBatch	batch;
-	Page		page;
 	HnswTidList *list;
 	int			room;
-	Size		space;
 
 	page_batch_init(&batch, reader);
-	page_batch_add(&batch, HNSW_REGION_OVERFLOW, page_no);
-	page_batch_open(&batch);
-	page = page_batch_page(&batch, HNSW_REGION_OVERFLOW, page_no);
-	list = batch_list(&batch, where, &room);
-	if (list == NULL)
-	{
-		page_batch_abort(&batch);
-		list_invalid(reader, point);
-	}
+	list = open_list(&batch, point, where, 0, &room);
 	if (!hnsw_list_is_too_long(list->ntids, room))
 	{
 		page_batch_abort(&batch);
 		return;
 	}
-	overflow_page_shrink(page, ItemPointerGetOffsetNumber(where),
+	overflow_page_shrink(page_batch_page(&batch, HNSW_REGION_OVERFLOW,
+										 ItemPointerGetBlockNumber(where)),
+						 ItemPointerGetOffsetNumber(where),
 						 offsetof(HnswTidList, tids) +
 						 2 * Max(list->ntids, HNSW_FIRST_TID_LIST) *
 						 sizeof(ItemPointerData));
-	space = overflow_page_space(page);
-	page_batch_close(&batch);
-	hnsw_overflow_note_space(reader, page_no, space);
+	close_list(&batch, where);
 }

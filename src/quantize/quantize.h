@@ -257,8 +257,9 @@ extern void quantizer_joined_as_query(const Quantizer *quantizer,
 /*
  * Standard deviation of the key's error (estimate against truth), from
  * theory and the point's factors: quantization of point and query together.
- * When the code is the vector only rounding is left.  refined: of the refined key.  An as_point query
- * counts as exact: between two points, the other's error comes on top.
+ * When the code is the vector only rounding is left.  refined: of the refined
+ * key.  An as_point query counts as exact: between two points, the other's
+ * error comes on top.
  */
 extern float quantizer_error(const QuantizedQuery *query, const float *factors,
 							 bool refined);
