@@ -18,6 +18,7 @@
 #include "commands/progress.h"
 #include "compat.h"
 #include "miscadmin.h"
+#include "pages/index.h"
 #include "pgstat.h"
 #include "storage/dsm.h"
 #include "storage/shmem.h"
@@ -142,6 +143,17 @@ graph_work_build(GraphWork *work)
 	work->ndone += build_points_count(work->points);
 	HNSW_TEST_STOP("build-connect");
 	return graph_build_connect(work->graph);
+}
+
+PointId *
+graph_work_order(GraphWork *work, double kept)
+{
+	uint32		per_page = hnsw_points_together(work->quantizer);
+
+	if (kept > 0)
+		per_page = (uint32) Min(per_page / kept, PG_UINT16_MAX);
+	return graph_locality_order(work->graph, build_points_count(work->points),
+								per_page);
 }
 
 void

@@ -28,10 +28,11 @@
 
 /*
  * Bytes per row, beside points and graphs: the partition and new numbers;
- * and the most of what comes and goes: while the partition is made, for the
- * order of points, to attach points and to write nodes.
+ * and the most of what comes and goes: while the partition is made, to attach
+ * points and to write nodes.  It also serves for the order of a part's points.
  */
-#define BYTES_PER_ROW	(2 * sizeof(uint16) + sizeof(PointId) + 16)
+#define BYTES_PASSING	16
+#define BYTES_PER_ROW	(2 * sizeof(uint16) + sizeof(PointId) + BYTES_PASSING)
 
 /* Parts are to be so much larger than their share of the rows */
 #define PART_GROWTH		1.6
@@ -150,9 +151,14 @@ keep_points(PartsSource *parts, const PointId *row_of, int part)
 	const BuildPoints *points = parts->work->points;
 	const uint16 *home = parts->partition->home;
 	PointId		npoints = build_points_count(points);
-	PointId    *places = graph_locality_order(parts->work->graph, npoints);
-	PointId    *ordered = graph_array_alloc(Max(npoints, 1), sizeof(PointId));
+	PointId		nhome = 0;
+	PointId    *places;
+	PointId    *ordered;
 
+	for (PointId i = 0; i < npoints; i++)
+		nhome += home[row_of[i]] == part;
+	places = graph_work_order(parts->work, (double) nhome / npoints);
+	ordered = graph_array_alloc(Max(npoints, 1), sizeof(PointId));
 	for (PointId i = 0; i < npoints; i++)
 		ordered[places[i]] = i;
 	for (PointId i = 0; i < npoints; i++)
@@ -446,6 +452,31 @@ largest_work(const PartsSource *parts)
 	return largest;
 }
 
+/* What the order of a part takes that has no room in BYTES_PASSING */
+static Size
+order_excess(const PartsSource *parts, const RowTotals *part)
+{
+	Size		order = graph_locality_order_size((PointId) part->nrows) +
+	part->nrows * sizeof(PointId);	/* row_of */
+	Size		room = parts->rows.nrows * BYTES_PASSING;
+
+	return order > room ? order - room : 0;
+}
+
+static bool
+parts_fit(const PartsSource *parts, Size room)
+{
+	for (int i = 0; i < parts->nparts; i++)
+	{
+		const RowTotals *part = &parts->partition->totals[i];
+
+		if (add_size(graph_work_size(parts->work, part),
+					 order_excess(parts, part)) > room)
+			return false;
+	}
+	return upper_size(parts) <= room;
+}
+
 /*
  * Finds a partition of which every part fits; false when there is none.  The
  * pivots are gone when the first part is built, so their memory is only
@@ -473,7 +504,7 @@ make_partition(PartsSource *parts, Size limit)
 										  parts->repeated.distinct.nrows *
 										  (room / whole_size(parts)) *
 										  SAFE_SHARE);
-		if (largest_work(parts) <= room)
+		if (parts_fit(parts, room))
 			return true;
 		partition_free(parts->partition);
 	}

@@ -19,8 +19,6 @@
 #include "graph/memory.h"
 #include "graph/select.h"
 
-#define CACHE_LINE	64
-
 /* splitmix64's finalizer */
 static uint64
 mix64(uint64 z)

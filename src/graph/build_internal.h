@@ -12,6 +12,8 @@
 
 #include "graph/graph.h"
 
+#define CACHE_LINE		64
+
 /*
  * How many links a list holds, and what is known of them.  First come those
  * that the heuristic accepted together, then those it discarded, each group
@@ -22,7 +24,8 @@ typedef struct ListHead
 	uint8		count;
 	uint8		naccepted;
 	uint8		nknown;			/* accepted and discarded */
-	uint8		unused;
+	uint8		nopen;			/* when points get numbers: those in front
+								 * that have none */
 } ListHead;
 
 StaticAssertDecl(sizeof(ListHead) == sizeof(uint32), "a head is a word");

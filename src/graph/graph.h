@@ -434,9 +434,14 @@ extern uint32 graph_connect(GraphLists *lists, PointId npoints, PointId entry);
 
 /*
  * Computes new numbers for all points so that neighbours are near each
- * other: new_id[old] for each old id.  Returns a palloc'd array.
+ * other: new_id[old] for each old id.  Returns a palloc'd array.  per_page
+ * points, from the first on, share a page.
+ *
+ * It is the last thing to be done with a graph: the distances of links are lost,
+ * and graph_build_links gives them in another order.
  */
-extern PointId *graph_locality_order(GraphBuild *build, PointId npoints);
+extern PointId *graph_locality_order(GraphBuild *build, PointId npoints,
+									 uint32 per_page);
 
 /* Bytes that it takes, with those that it returns */
 extern Size graph_locality_order_size(PointId npoints);

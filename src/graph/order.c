@@ -3,28 +3,34 @@
  * order.c
  *	  Numbers for points such that neighbours are near each other.
  *
- * Points get their numbers one after the other.  Next is always the point to
- * which most links lead from the last few points that got theirs.  So points
- * that a search meets together share pages, and links are small differences
- * of numbers.
+ * A search that expands a point looks at the points of its list, and what that
+ * costs, above all when the index does not fit in memory, is how many pages
+ * they are on.  So pages are filled one after the other, each with points that
+ * are in the same lists: next is always the point of whose lists, that is those
+ * that lead to it, the largest share has a point on the page already.  A share,
+ * not a number, as a point that is in few lists would be left behind, and fit
+ * nowhere later on.  A page begins with the point that would have been the next
+ * one on the page before it.
  *
- * Measured on 200,000 SIFT vectors in random order (60 codes per page, ef 80,
- * 1034 points met by a query; the build takes 110 us per point):
+ * Measured on 200,000 SIFT vectors, 60 codes to a page, and 60,000 HOG vectors
+ * of 768 dimensions, 20 to a page, in random order: pages that a list leads to,
+ * bits of a link, and, simulated, pages that a search at ef 20 has to read when
+ * a quarter of them is in memory, those used last.
  *
- *						us/point	bits/link	pages/query
- *	order of insertion		 -		   14.7			854
- *	breadth first			0.3		   11.8			380
- *	reverse Cuthill-McKee	2.2		   11.8			378
- *	this					1.2		   10.0			276
- *	this, links both ways	2.4		   10.0			269
- *	recursive bisection		 50			9.7			255
+ *								pages/list		bits/link		reads
+ *	links from the last 64		13.5, 18.4		10.1, 10.6		78, 162
+ *	largest share of lists		12.1, 16.5		 9.9, 10.3		69, 136
+ *
+ * The first, in which next is the point to which most links lead from the last
+ * 64 that got their number, takes a fifth of the time: 1 us per point instead of
+ * 6, when a build takes 110.  Swapping points between pages afterwards makes it
+ * 11.6 pages (SIFT), in 150 us per point.  Of 854 pages of codes that a search
+ * at ef 80 comes to in order of insertion, breadth first leaves 380, reverse
+ * Cuthill-McKee 378, the first 276, recursive bisection, in 50 us per point, 255.
  *
  * Before all others come the few points of high levels.  Every search passes
- * some of them, wherever it goes, so they are worth pages of their own, which stay
- * in memory.  With a quarter of the pages of codes there, the least recently used
- * going first, a search at ef 20 misses 89 of them instead of 105.  (With the 2
- * percent that other searches visited most it would miss 90, with the 2 percent
- * to which most points have links 106.)
+ * some of them, wherever it goes, so they are worth pages of their own, which
+ * stay in memory.
  *
  * src/graph/order.c
  *
@@ -36,121 +42,354 @@
 #include "graph/graph.h"
 #include "graph/memory.h"
 
-/* How many points back links count */
-#define ORDER_WINDOW	64
-
 /* Points of levels that at most one point in so many has come first. */
 #define FEW				64
 
+/* Points without a number are classed by their share of lists. */
+#define NUM_CLASSES		32
+
+/* The share of a point that is in few lists is taken for less than it is. */
+#define LISTS_MORE		3
+
+/* Lists whose memory is on its way at the same time */
+#define LISTS_AHEAD		4
+
 /*
- * The points without a number, in a list for every number of links that lead
- * to them from the window.  Lists are doubly linked, as most changes are a
- * point that moves to a neighbouring list.
+ * A point without a number: in how many lists that have a point on the page it
+ * is, and what each of them is worth, in 1/256 of a class.  When it is in any,
+ * it is in the chain of its class.  Chains are rings, with a head that is no
+ * point, so that what is done most, moving a point to the next class, takes no
+ * branches.
  */
-typedef struct Ranking
+typedef struct Candidate
 {
-	PointId    *next;			/* per point, InvalidPointId at the end */
-	PointId    *previous;		/* per point, InvalidPointId at the front */
-	uint8	   *nlinks;			/* per point, links from the window */
-	PointId		first[ORDER_WINDOW + 1];	/* per list */
-	int			highest;		/* no list above it has points */
-} Ranking;
+	PointId		next;
+	PointId		previous;
+	uint16		nlists;
+	uint16		worth;
+} Candidate;
 
-static void
-ranking_insert(Ranking *ranking, PointId point)
+#define HAS_NUMBER		PG_UINT16_MAX
+
+typedef struct Numbering
 {
-	int			n = ranking->nlinks[point];
-	PointId		next = ranking->first[n];
+	GraphBuild *build;
+	PointId		npoints;
+	PointId    *new_ids;
+	PointId		next_id;
+	PointId		rest;			/* no point before it is without a number */
+	uint32		per_page;
 
-	ranking->next[point] = next;
-	ranking->previous[point] = InvalidPointId;
-	if (PointIdIsValid(next))
-		ranking->previous[next] = point;
-	ranking->first[n] = point;
-	ranking->highest = Max(ranking->highest, n);
+	/* the lists that each point is in, from ends[point - 1] on */
+	PointId    *in_lists;
+	uint64	   *ends;
+	uint32	   *last_page;		/* per list: has one of its points */
+
+	Candidate  *candidates;		/* per point, then the heads of chains */
+	int			highest;		/* in no class above it is any point */
+} Numbering;
+
+static inline bool
+has_number(const Numbering *numbering, PointId point)
+{
+	return numbering->candidates[point].nlists == HAS_NUMBER;
 }
 
-static void
-ranking_remove(Ranking *ranking, PointId point)
+static inline int
+class_of(const Candidate *candidate)
 {
-	PointId		next = ranking->next[point];
-	PointId		previous = ranking->previous[point];
-
-	if (PointIdIsValid(previous))
-		ranking->next[previous] = next;
-	else
-		ranking->first[ranking->nlinks[point]] = next;
-	if (PointIdIsValid(next))
-		ranking->previous[next] = previous;
+	return (candidate->nlists * candidate->worth) >> 8;
 }
 
-/* The point with most links; there is one. */
+static inline PointId
+chain_head(const Numbering *numbering, int class)
+{
+	return numbering->npoints + class;
+}
+
+/* The first point of a chain, or its head */
+static inline PointId
+chain_first(const Numbering *numbering, int class)
+{
+	return numbering->candidates[chain_head(numbering, class)].next;
+}
+
+static inline bool
+chain_is_empty(const Numbering *numbering, int class)
+{
+	return chain_first(numbering, class) == chain_head(numbering, class);
+}
+
+static inline void
+chain_clear(Numbering *numbering, int class)
+{
+	PointId		head = chain_head(numbering, class);
+
+	numbering->candidates[head].next = head;
+	numbering->candidates[head].previous = head;
+}
+
+static inline void
+chain_insert(Numbering *numbering, PointId point, int class)
+{
+	Candidate  *candidates = numbering->candidates;
+	PointId		head = chain_head(numbering, class);
+	PointId		next = candidates[head].next;
+
+	Assert(class < NUM_CLASSES);
+	candidates[point].next = next;
+	candidates[point].previous = head;
+	candidates[next].previous = point;
+	candidates[head].next = point;
+	numbering->highest = Max(numbering->highest, class);
+}
+
+static inline void
+chain_remove(Numbering *numbering, PointId point)
+{
+	Candidate  *candidates = numbering->candidates;
+	PointId		next = candidates[point].next;
+	PointId		previous = candidates[point].previous;
+
+	candidates[next].previous = previous;
+	candidates[previous].next = next;
+}
+
+/* One more of a point's lists has a point on the page. */
+static inline void
+promote(Numbering *numbering, PointId point)
+{
+	Candidate  *candidate = &numbering->candidates[point];
+	int			before = class_of(candidate);
+	int			after;
+
+	if (candidate->nlists == HAS_NUMBER - 1)
+		return;
+	candidate->nlists++;
+	after = class_of(candidate);
+	if (candidate->nlists > 1)
+	{
+		if (after == before)
+			return;
+		chain_remove(numbering, point);
+	}
+	chain_insert(numbering, point, after);
+}
+
+/* The point with the largest share of lists; there may be none. */
 static PointId
-ranking_best(Ranking *ranking)
+best_candidate(Numbering *numbering)
 {
-	while (!PointIdIsValid(ranking->first[ranking->highest]))
-		ranking->highest--;
-	return ranking->first[ranking->highest];
+	while (numbering->highest > 0 &&
+		   chain_is_empty(numbering, numbering->highest))
+		numbering->highest--;
+	if (chain_is_empty(numbering, numbering->highest))
+		return InvalidPointId;
+	return chain_first(numbering, numbering->highest);
 }
 
-static void
-ranking_create(Ranking *ranking, PointId npoints)
+static PointId
+any_point(Numbering *numbering)
 {
-	ranking->next = graph_array_alloc(npoints, sizeof(PointId));
-	ranking->previous = graph_array_alloc(npoints, sizeof(PointId));
-	ranking->nlinks = graph_array_alloc0(npoints, sizeof(uint8));
-	ranking->highest = 0;
-	for (int i = 0; i <= ORDER_WINDOW; i++)
-		ranking->first[i] = InvalidPointId;
-	for (PointId point = npoints; point-- > 0;)
-		ranking_insert(ranking, point);
+	while (has_number(numbering, numbering->rest))
+		numbering->rest++;
+	return numbering->rest;
 }
 
+/* Nothing is in a list with a point of a new page. */
 static void
-ranking_free(Ranking *ranking)
+begin_page(Numbering *numbering)
 {
-	pfree(ranking->next);
-	pfree(ranking->previous);
-	pfree(ranking->nlinks);
+	for (int class = 0; class <= numbering->highest; class++)
+	{
+		PointId		head = chain_head(numbering, class);
+		PointId		point = chain_first(numbering, class);
+
+		while (point != head)
+		{
+			Candidate  *candidate = &numbering->candidates[point];
+
+			candidate->nlists = 0;
+			point = candidate->next;
+		}
+		chain_clear(numbering, class);
+	}
+	numbering->highest = 0;
 }
 
-/* A point enters the window (change = 1) or leaves it (-1). */
+/* Gives a point the next number. */
 static void
-count_links(Ranking *ranking, const GraphBuild *build, const PointId *new_ids,
-			PointId from, int change)
+number_point(Numbering *numbering, PointId point)
 {
-	LinkList	list = build_list(build, from, 0);
+	Candidate  *candidate = &numbering->candidates[point];
 
-	build_check_interrupts(build);
-	for (int i = 0; i < list.head->count; i++)
+	if (candidate->nlists > 0)
+		chain_remove(numbering, point);
+	candidate->nlists = HAS_NUMBER;
+	if (numbering->next_id % numbering->per_page == 0)
+		begin_page(numbering);
+	numbering->new_ids[point] = numbering->next_id++;
+}
+
+static inline void
+prefetch_list(const Numbering *numbering, uint64 place)
+{
+	PointId		from = numbering->in_lists[place];
+	const char *list = (const char *) build_list(numbering->build, from, 0).head;
+
+	__builtin_prefetch(&numbering->last_page[from]);
+	__builtin_prefetch(list);
+	__builtin_prefetch(list + CACHE_LINE);
+}
+
+/*
+ * A list has a point on the page.  Links to points that have a number are moved
+ * to its end, so that the next one that comes need not look at them.
+ */
+static void
+meet_list(Numbering *numbering, PointId from, uint32 page)
+{
+	LinkList	list;
+	int			n;
+
+	if (numbering->last_page[from] == page)
+		return;
+	numbering->last_page[from] = page;
+	list = build_list(numbering->build, from, 0);
+	n = list.head->nopen;
+	for (int i = 0; i < n;)
 	{
 		PointId		point = list.links[i];
 
-		if (PointIdIsValid(new_ids[point]))
-			continue;
-		ranking_remove(ranking, point);
-		ranking->nlinks[point] += change;
-		ranking_insert(ranking, point);
+		if (has_number(numbering, point))
+		{
+			list.links[i] = list.links[--n];
+			list.links[n] = point;
+		}
+		else
+		{
+			promote(numbering, point);
+			i++;
+		}
 	}
+	list.head->nopen = n;
+}
+
+/* All lists that a point is in have it on the page. */
+static void
+meet_lists(Numbering *numbering, PointId point)
+{
+	uint32		page = numbering->new_ids[point] / numbering->per_page;
+	uint64		begin = point == 0 ? 0 : numbering->ends[point - 1];
+	uint64		end = numbering->ends[point];
+
+	build_check_interrupts(numbering->build);
+	for (uint64 i = begin; i < Min(begin + LISTS_AHEAD, end); i++)
+		prefetch_list(numbering, i);
+	for (uint64 i = begin; i < end; i++)
+	{
+		if (i + LISTS_AHEAD < end)
+			prefetch_list(numbering, i + LISTS_AHEAD);
+		meet_list(numbering, numbering->in_lists[i], page);
+	}
+}
+
+/*
+ * Finds the lists that each point is in.  They take the place of the distances
+ * of links, which are as many and not needed any more.
+ */
+static void
+invert_lists(Numbering *numbering, GraphBuild *build)
+{
+	PointId		npoints = numbering->npoints;
+	uint64	   *ends = graph_array_alloc0(npoints, sizeof(uint64));
+	uint64		sum = 0;
+
+	numbering->in_lists = (PointId *) build->distances_of[0];
+	numbering->ends = ends;
+	for (PointId from = 0; from < npoints; from++)
+	{
+		LinkList	list = build_list(build, from, 0);
+
+		build_check_interrupts(build);
+		list.head->nopen = list.head->count;
+		for (int i = 0; i < list.head->count; i++)
+			ends[list.links[i]]++;
+	}
+	for (PointId point = 0; point < npoints; point++)
+	{
+		uint64		n = ends[point];
+
+		ends[point] = sum;
+		sum += n;
+	}
+	for (PointId from = 0; from < npoints; from++)
+	{
+		LinkList	list = build_list(build, from, 0);
+
+		build_check_interrupts(build);
+		for (int i = 0; i < list.head->count; i++)
+			numbering->in_lists[ends[list.links[i]]++] = from;
+	}
+}
+
+static void
+init_candidates(Numbering *numbering)
+{
+	PointId		npoints = numbering->npoints;
+	uint64		begin = 0;
+
+	numbering->candidates = graph_array_alloc((uint64) npoints + NUM_CLASSES,
+											  sizeof(Candidate));
+	for (PointId point = 0; point < npoints; point++)
+	{
+		uint64		n = numbering->ends[point] - begin;
+
+		numbering->candidates[point].nlists = 0;
+		numbering->candidates[point].worth =
+			(NUM_CLASSES << 8) / (n + LISTS_MORE);
+		begin = numbering->ends[point];
+	}
+	for (int class = 0; class < NUM_CLASSES; class++)
+		chain_clear(numbering, class);
+	numbering->highest = 0;
+}
+
+static void
+numbering_create(Numbering *numbering, GraphBuild *build, PointId npoints,
+				 uint32 per_page)
+{
+	numbering->build = build;
+	numbering->npoints = npoints;
+	numbering->per_page = per_page;
+	numbering->next_id = 0;
+	numbering->rest = 0;
+	numbering->new_ids = graph_array_alloc(npoints, sizeof(PointId));
+	numbering->last_page = graph_array_alloc(npoints, sizeof(uint32));
+	for (PointId i = 0; i < npoints; i++)
+		numbering->last_page[i] = PG_UINT32_MAX;
+	invert_lists(numbering, build);
+	init_candidates(numbering);
+}
+
+static void
+numbering_free(Numbering *numbering)
+{
+	pfree(numbering->last_page);
+	pfree(numbering->ends);
+	pfree(numbering->candidates);
 }
 
 Size
 graph_locality_order_size(PointId npoints)
 {
-	return npoints * (3 * sizeof(PointId) + sizeof(uint8));
-}
-
-/* Gives a point the next number. */
-static void
-take_number(Ranking *ranking, PointId *new_ids, PointId point, PointId *next)
-{
-	ranking_remove(ranking, point);
-	new_ids[point] = (*next)++;
+	return npoints * (sizeof(PointId) + sizeof(uint32) + sizeof(uint64) +
+					  sizeof(Candidate)) + NUM_CLASSES * sizeof(Candidate);
 }
 
 /*
- * From this level on there is at most one point in FEW.  (A point reaches level l
- * with probability 1 / m^l.)
+ * From this level on there is at most one point in FEW.  (A point reaches level
+ * l with probability 1 / m^l.)
  */
 static GraphLevel
 level_of_few(int m)
@@ -167,48 +406,39 @@ level_of_few(int m)
 }
 
 /* Gives the first numbers to the points of high levels, highest first. */
-static PointId
-number_high_levels(Ranking *ranking, const GraphBuild *build, PointId npoints,
-				   PointId *new_ids)
+static void
+number_high_levels(Numbering *numbering)
 {
+	const GraphBuild *build = numbering->build;
 	GraphLevel	lowest = level_of_few(build->options.m);
-	PointId		next = 0;
 
 	for (GraphLevel level = GRAPH_MAX_LEVEL; level >= lowest; level--)
 	{
-		for (PointId point = 0; point < npoints; point++)
+		for (PointId point = 0; point < numbering->npoints; point++)
 		{
 			if (build->levels[point] == level)
-				take_number(ranking, new_ids, point, &next);
+				number_point(numbering, point);
 		}
 	}
-	return next;
 }
 
 PointId *
-graph_locality_order(GraphBuild *build, PointId npoints)
+graph_locality_order(GraphBuild *build, PointId npoints, uint32 per_page)
 {
-	PointId    *new_ids = graph_array_alloc(npoints, sizeof(PointId));
-	PointId		window[ORDER_WINDOW];
-	PointId		nwindow = 0;
-	PointId		next;
-	Ranking		ranking;
+	Numbering	numbering;
 
-	ranking_create(&ranking, npoints);
-	for (PointId i = 0; i < npoints; i++)
-		new_ids[i] = InvalidPointId;
-	next = number_high_levels(&ranking, build, npoints, new_ids);
-	while (next < npoints)
+	Assert(per_page > 0);
+	numbering_create(&numbering, build, npoints, per_page);
+	number_high_levels(&numbering);
+	while (numbering.next_id < npoints)
 	{
-		PointId		point = ranking_best(&ranking);
-		PointId    *oldest = &window[nwindow % ORDER_WINDOW];
+		PointId		point = best_candidate(&numbering);
 
-		take_number(&ranking, new_ids, point, &next);
-		if (nwindow++ >= ORDER_WINDOW)
-			count_links(&ranking, build, new_ids, *oldest, -1);
-		*oldest = point;
-		count_links(&ranking, build, new_ids, point, 1);
+		if (!PointIdIsValid(point))
+			point = any_point(&numbering);
+		number_point(&numbering, point);
+		meet_lists(&numbering, point);
 	}
-	ranking_free(&ranking);
-	return new_ids;
+	numbering_free(&numbering);
+	return numbering.new_ids;
 }

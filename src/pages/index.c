@@ -214,6 +214,27 @@ hnsw_code_layouts(const Quantizer *quantizer, HnswRecordLayout *codes,
 					   quantizer->nrefine_factors);
 }
 
+/*
+ * Where pages have few codes or very many, other things count as well: how many
+ * nodes share a page, and how many bits links take.
+ */
+#define MIN_TOGETHER	16
+#define MAX_TOGETHER	128
+
+uint32
+hnsw_points_together(const Quantizer *quantizer)
+{
+	HnswRecordLayout codes;
+	HnswRecordLayout refine;
+	uint32		n;
+
+	hnsw_code_layouts(quantizer, &codes, &refine);
+	n = codes.per_page;
+	if (quantizer->variable_size || n > MAX_TOGETHER)
+		return MAX_TOGETHER / 2;
+	return n < MIN_TOGETHER ? (MIN_TOGETHER + n - 1) / n * n : n;
+}
+
 uint32
 hnsw_record_pages(const HnswRecordLayout *layout, uint32 nrecords)
 {
@@ -555,7 +576,7 @@ meta_is_same(const HnswIndex *ix, Relation index)
 
 	if (XLogRecPtrIsInvalid(ix->meta_lsn) || !RelationNeedsWAL(index) ||
 		!unpinned_begin_changing(&look, &ix->locator, HNSW_META_BLOCK,
-								 ix->recent[HNSW_META_BLOCK]) ||
+								 ix->recent[HNSW_META_BLOCK], 1) ||
 		look.lsn != ix->meta_lsn ||
 		!unpinned_end_changing(&look))
 		return false;

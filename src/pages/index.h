@@ -112,6 +112,9 @@ extern void hnsw_record_layout(HnswRecordLayout *layout, int code_size,
 extern void hnsw_code_layouts(const Quantizer *quantizer,
 							  HnswRecordLayout *codes,
 							  HnswRecordLayout *refine);
+
+/* So many points at a time should be near each other, as pages have codes. */
+extern uint32 hnsw_points_together(const Quantizer *quantizer);
 extern uint32 hnsw_record_pages(const HnswRecordLayout *layout,
 								uint32 nrecords);
 

@@ -1120,6 +1120,37 @@ mean_bits(GraphBuild *build, uint32 n, const PointId *new_ids)
 	return total > 0 ? sum / total : 0;
 }
 
+/* Points with the same quotient share a page. */
+#define POINTS_PER_PAGE		20
+
+/* Pages that the points of a list are on, on average */
+static double
+mean_pages(GraphBuild *build, uint32 n, const PointId *new_ids)
+{
+	uint64		total = 0;
+
+	for (PointId point = 0; point < n; point++)
+	{
+		int			count;
+		const PointId *links = graph_build_links(build, point, 0, &count);
+		PointId		pages[GRAPH_MAX_LINKS];
+		int			npages = 0;
+
+		for (int i = 0; i < count; i++)
+		{
+			PointId		id = new_ids ? new_ids[links[i]] : links[i];
+			int			j = 0;
+
+			while (j < npages && pages[j] != id / POINTS_PER_PAGE)
+				j++;
+			pages[j] = id / POINTS_PER_PAGE;
+			npages = Max(npages, j + 1);
+		}
+		total += npages;
+	}
+	return (double) total / n;
+}
+
 static double
 recall(GraphBuild *build, MemoryStore *store, const float *queries,
 	   int nqueries, int k, int ef)
@@ -1183,7 +1214,7 @@ test_build(const BuildCase *c)
 			c->name);
 	graph_build_free(again);
 
-	new_ids = graph_locality_order(build, c->n);
+	new_ids = graph_locality_order(build, c->n, POINTS_PER_PAGE);
 	unit_ok(is_permutation(new_ids, c->n), "%s: the order is a permutation",
 			c->name);
 	unit_ok(high_levels_come_first(build, new_ids, c->m, c->n),
@@ -1195,6 +1226,10 @@ test_build(const BuildCase *c)
 
 		unit_ok(after < before - 1, "%s: neighbours come together "
 				"(%.2f bits, were %.2f)", c->name, after, before);
+		before = mean_pages(build, c->n, NULL);
+		after = mean_pages(build, c->n, new_ids);
+		unit_ok(after < before * 0.6, "%s: lists lead to few pages "
+				"(%.2f, were %.2f)", c->name, after, before);
 	}
 	pfree(new_ids);
 	graph_build_free(build);
