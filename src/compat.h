@@ -168,6 +168,9 @@ typedef RelFileNode RelFileLocator;
 #define rd_locator					rd_node
 #define smgr_rlocator				smgr_rnode
 
+/* Sizes of rings were fixed: that of BAS_BULKREAD has 256 kB. */
+#define GetAccessStrategyWithSize(type, kb)	GetAccessStrategy(type)
+
 /* Reading less than was asked for was no error */
 static inline size_t
 BufFileReadMaybeEOF(BufFile *file, void *ptr, size_t size, bool eof_ok)

@@ -20,6 +20,8 @@
 
 #include "access/heapam.h"
 #include "am/heap_pages.h"
+#include "miscadmin.h"
+#include "pages/page_uses.h"
 #include "pages/unpinned.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -77,8 +79,15 @@ hnsw_heap_pages_init(HnswHeapPages *pages, Relation heap, HnswIndex *ix)
 	pages->heap = heap;
 	pages->nblocks = 0;
 	pages->seen = NULL;
-	if (hnsw_is_heap(heap) && !RelationUsesLocalBuffers(heap))
-		pages->seen = seen_blocks(ix, heap);
+	pages->ring = NULL;
+	if (!hnsw_is_heap(heap) || RelationUsesLocalBuffers(heap))
+		return;
+	pages->seen = seen_blocks(ix, heap);
+	if (ix->page_uses == NULL)
+		return;
+	pages->nblocks = RelationGetNumberOfBlocks(heap);
+	if (pages->nblocks > (BlockNumber) NBuffers)
+		pages->ring = ix->page_uses->ring;
 }
 
 static inline SeenBlock *
@@ -135,16 +144,31 @@ look_up(HnswHeapPages *pages, BlockNumber block)
 	return buffer;
 }
 
+/* What passes through a ring is not made to stay. */
+static inline uint32
+usage_due(const HnswHeapPages *pages)
+{
+	return pages->ring == NULL ? 1 : 0;
+}
+
+static Buffer
+read_page(HnswHeapPages *pages, BlockNumber block)
+{
+	Buffer		buffer = ReadBufferExtended(pages->heap, MAIN_FORKNUM, block,
+											RBM_NORMAL, pages->ring);
+
+	remember(pages, block, buffer);
+	return buffer;
+}
+
 Buffer
 hnsw_heap_pages_pin(HnswHeapPages *pages, BlockNumber block)
 {
 	Buffer		buffer = where_seen(pages, block);
 
-	if (pin_where_seen(pages->heap, block, buffer))
+	if (pin_where_seen(pages->heap, block, buffer, usage_due(pages)))
 		return buffer;
-	buffer = ReadBuffer(pages->heap, block);
-	remember(pages, block, buffer);
-	return buffer;
+	return read_page(pages, block);
 }
 
 /*
@@ -208,9 +232,15 @@ hnsw_heap_pages_hand_over(HnswHeapPages *pages, IndexFetchTableData *fetch,
 	BlockNumber block = ItemPointerGetBlockNumber(tid);
 	Buffer		buffer = where_seen(pages, block);
 
-	if (buffer == InvalidBuffer || buffer == heap_fetch->xs_cbuf ||
-		!pin_where_seen(pages->heap, block, buffer))
+	if (buffer != InvalidBuffer && buffer == heap_fetch->xs_cbuf)
 		return;
+	if (!pin_where_seen(pages->heap, block, buffer, usage_due(pages)))
+	{
+		/* the executor's own read does as well, but through a ring */
+		if (pages->ring == NULL)
+			return;
+		buffer = read_page(pages, block);
+	}
 	if (BufferIsValid(heap_fetch->xs_cbuf))
 		ReleaseBuffer(heap_fetch->xs_cbuf);
 	heap_fetch->xs_cbuf = buffer;

@@ -19,6 +19,7 @@ typedef struct HnswHeapPages
 	Relation	heap;
 	HnswSeenBlocks *seen;		/* NULL: nothing can be known */
 	BlockNumber nblocks;		/* of the heap, 0 not looked at yet */
+	BufferAccessStrategy ring;	/* to read pages through, or NULL */
 } HnswHeapPages;
 
 /* The most rows that hnsw_heap_pages_prefetch takes */

@@ -84,7 +84,7 @@ make_state(Relation index)
 
 	state->context = context;
 	hnsw_page_store_init(&state->store, index);
-	reader->searching = true;
+	hnsw_reader_begin_search(reader);
 	hnsw_page_writer_init(&state->writer, reader);
 	state->writer.writer.allocate = allocate_point;
 	state->writer.writer.write_point = write_point;
@@ -127,7 +127,7 @@ take_state(Relation index)
 	ix->insert_state = NULL;
 	MemoryContextSetParent(state->context, CurrentMemoryContext);
 	hnsw_reader_use(&state->store.reader, index, ix);
-	state->store.reader.searching = true;
+	hnsw_reader_begin_search(&state->store.reader);
 	return state;
 }
 

@@ -236,7 +236,7 @@ prepare_search(HnswScan *so)
 	HnswValue	value;
 
 	hnsw_page_store_init(&so->store, so->scan->indexRelation);
-	so->store.reader.searching = true;
+	hnsw_reader_begin_search(&so->store.reader);
 	ix = so->store.reader.ix;
 
 	so->ef = hnsw_ef_search;

@@ -40,6 +40,9 @@ typedef struct HnswRecordLayout
 	int			codes_offset;	/* of the first code in a page */
 } HnswRecordLayout;
 
+/* Which pages are used most, when not all of them can stay; see page_uses.h */
+typedef struct HnswPageUses HnswPageUses;
+
 /* Where blocks of the table were last seen; see am/heap_pages.c */
 typedef struct HnswSeenBlocks HnswSeenBlocks;
 
@@ -60,6 +63,7 @@ typedef struct HnswIndex
 	/* block number -> buffer it was last seen in, 0 unknown */
 	Buffer	   *recent;
 	BlockNumber nrecent;
+	HnswPageUses *page_uses;	/* NULL when the index fits */
 
 	uint8	   *value;			/* a code of variable size that was read */
 	BlockNumber file_blocks;	/* the file has at least so many */

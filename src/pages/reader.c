@@ -32,6 +32,13 @@ hnsw_reader_init(HnswReader *reader, Relation index)
 }
 
 void
+hnsw_reader_begin_search(HnswReader *reader)
+{
+	reader->searching = true;
+	hnsw_page_uses_begin(reader->ix);
+}
+
+void
 hnsw_point_corrupted(HnswReader *reader, PointId point, const char *what)
 {
 	ereport(ERROR,
@@ -54,16 +61,19 @@ hnsw_page_missing(HnswReader *reader, HnswRegionId region, uint32 page_no)
 }
 
 /*
- * An ordinary read, that also looks whether the page is the right one.  The
- * lock, here and in hnsw_pin_block, is for replay on a standby: the page of an
- * image that is being restored is zero, and locked, before it is what it should
- * be.
+ * A read through the server's buffer table, that also looks whether the page is
+ * the right one.  The lock, here and in hnsw_pin_block, is for replay on a
+ * standby: the page of an image that is being restored is zero, and locked,
+ * before it is what it should be.
  */
 static Buffer
 read_and_remember(HnswReader *reader, HnswRegionId region, uint32 page_no,
 				  BlockNumber block)
 {
-	Buffer		buffer = ReadBuffer(reader->index, block);
+	BufferAccessStrategy strategy = reader->searching ?
+		page_strategy(reader->ix, block) : NULL;
+	Buffer		buffer = ReadBufferExtended(reader->index, MAIN_FORKNUM, block,
+											RBM_NORMAL, strategy);
 
 	reader->ix->recent[block] = 0;
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
@@ -83,9 +93,11 @@ hnsw_pin_block(HnswReader *reader, HnswRegionId region, uint32 page_no,
 			   BlockNumber block)
 {
 	Buffer		buffer = reader->ix->recent[block];
+	uint32		usage_due = reader->searching ?
+		page_usage_due(reader->ix, block) : 1;
 
 	reader->pins[region]++;
-	if (!pin_where_seen(reader->index, block, buffer))
+	if (!pin_where_seen(reader->index, block, buffer, usage_due))
 		return read_and_remember(reader, region, page_no, block);
 	if (unpinned_is_changing(buffer))
 	{

@@ -11,9 +11,9 @@
  * Codes and refinement codes are read under a pin alone: see "Reading without
  * a lock" in src/README.  Nodes, upper slots and overflow items are copied
  * under the share lock.  A reader of who searches also looks at codes and links
- * without a pin (unpinned.h).  Its owner says so by setting searching after
- * init or use: it is right for those to whom a wrong distance or link is
- * another way through the graph, and for nobody who relies on a single one.
+ * without a pin (unpinned.h).  Its owner asks for that, after init or use, by
+ * hnsw_reader_begin_search: it is right for those to whom a wrong distance or link is another way through the graph,
+ * and for nobody who relies on a single one.
  *
  * src/pages/reader.h
  *
@@ -38,6 +38,9 @@ extern void hnsw_reader_init(HnswReader *reader, Relation index);
 
 /* The same for an index that was just opened */
 extern void hnsw_reader_use(HnswReader *reader, Relation index, HnswIndex *ix);
+
+/* Its owner searches, from here on. */
+extern void hnsw_reader_begin_search(HnswReader *reader);
 
 /* Block of page page_no of a region; errors when there is none. */
 extern BlockNumber hnsw_reader_block(HnswReader *reader, HnswRegionId region,

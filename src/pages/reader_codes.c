@@ -46,7 +46,7 @@ look_at_records(HnswReader *reader, HnswRegionId region, uint32 page_no,
 
 	if (reader->searching &&
 		likely(unpinned_begin(&unpinned, &ix->locator, block,
-							  ix->recent[block])))
+							  ix->recent[block], page_usage_due(ix, block))))
 	{
 		HNSW_TEST_STOP("look-at-records");
 		look(unpinned.page, arg);

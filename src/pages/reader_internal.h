@@ -10,6 +10,7 @@
 #ifndef HNSW_READER_INTERNAL_H
 #define HNSW_READER_INTERNAL_H
 
+#include "pages/page_uses.h"
 #include "pages/reader.h"
 #include "pages/unpinned.h"
 

@@ -134,7 +134,8 @@ begin_look(HnswReader *reader, UnpinnedLook *look, HnswRegionId region,
 	if (!RelationNeedsWAL(reader->index))
 		return false;
 	block = locate_page(reader, region, page_no);
-	if (!unpinned_begin_changing(look, &ix->locator, block, ix->recent[block]))
+	if (!unpinned_begin_changing(look, &ix->locator, block, ix->recent[block],
+								 page_usage_due(ix, block)))
 		return false;
 	HNSW_TEST_STOP("look-at-links");
 	return true;

@@ -75,14 +75,18 @@ prefetch_in_buffer(Buffer buffer, int offset, int length)
 }
 
 /*
- * Did the clock sweep take the last use off a buffer?  Looks leave no trace,
- * so that hot pages would seem cold.  An ordinary read is due.
+ * Looks leave no trace, so that the clock sweep would take hot pages for cold
+ * ones.  When the usage count is below usage_due, an ordinary read is due.
  */
 static inline bool
-unpinned_is_cold(Buffer buffer)
+unpinned_read_is_due(Buffer buffer, uint32 usage_due)
 {
-	return unpinned_is_shared(buffer) &&
-		BUF_STATE_GET_USAGECOUNT(pg_atomic_read_u32(&GetBufferDescriptor(buffer - 1)->state)) == 0;
+	uint32		state;
+
+	if (!unpinned_is_shared(buffer))
+		return false;
+	state = pg_atomic_read_u32(&GetBufferDescriptor(buffer - 1)->state);
+	return BUF_STATE_GET_USAGECOUNT(state) < usage_due;
 }
 
 /* Is somebody changing the page, or restoring it? */
@@ -114,11 +118,11 @@ unpinned_state_is_good(uint32 state)
 
 /*
  * Begins to look at a block, in the buffer it was last seen in.  False when it
- * is not there, or an ordinary read would do it good, or its lock is held.
+ * is not there, or an ordinary read is due, or its lock is held.
  */
 static inline bool
 unpinned_begin(UnpinnedLook *look, const RelFileLocator *locator,
-			   BlockNumber block, Buffer buffer)
+			   BlockNumber block, Buffer buffer, uint32 usage_due)
 {
 	BufferDesc *descriptor;
 	uint32		state;
@@ -135,7 +139,8 @@ unpinned_begin(UnpinnedLook *look, const RelFileLocator *locator,
 	InitBufferTag(&look->tag, locator, MAIN_FORKNUM, block);
 
 	state = pg_atomic_read_u32(&descriptor->state);
-	if (!unpinned_state_is_good(state) || BUF_STATE_GET_USAGECOUNT(state) == 0)
+	if (!unpinned_state_is_good(state) ||
+		BUF_STATE_GET_USAGECOUNT(state) < usage_due)
 		return false;
 	pg_read_barrier();
 	if (!BufferTagsEqual(&descriptor->tag, &look->tag) ||
@@ -162,13 +167,13 @@ unpinned_end(const UnpinnedLook *look)
  */
 static inline bool
 unpinned_begin_changing(UnpinnedLook *look, const RelFileLocator *locator,
-						BlockNumber block, Buffer buffer)
+						BlockNumber block, Buffer buffer, uint32 usage_due)
 {
 	if (!unpinned_is_shared(buffer) || unpinned_exclusive == 0)
 		return false;
 	look->lsn = PageGetLSN(BufferGetPage(buffer));
 	pg_read_barrier();
-	return unpinned_begin(look, locator, block, buffer);
+	return unpinned_begin(look, locator, block, buffer, usage_due);
 }
 
 static inline bool
@@ -203,14 +208,14 @@ unpinned_count(Relation relation)
 }
 
 /*
- * Pins a block in the buffer it was last seen in; false when it is not there.
- * That leaves the usage count alone, and the clock sweep would take hot pages
- * for cold ones: what it is about to take is to be read the ordinary way.
+ * Pins a block in the buffer it was last seen in.  False when it is not there,
+ * or an ordinary read is due, as this leaves the usage count alone, too.
  */
 static inline bool
-pin_where_seen(Relation relation, BlockNumber block, Buffer buffer)
+pin_where_seen(Relation relation, BlockNumber block, Buffer buffer,
+			   uint32 usage_due)
 {
-	if (buffer == InvalidBuffer || unpinned_is_cold(buffer) ||
+	if (buffer == InvalidBuffer || unpinned_read_is_due(buffer, usage_due) ||
 		!ReadRecentBuffer(relation->rd_locator, MAIN_FORKNUM, block, buffer))
 		return false;
 	count_hit(relation);

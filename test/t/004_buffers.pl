@@ -80,6 +80,31 @@ for my $size ('128kB', '1MB')
 	}
 }
 
+# Pages that are used all the time stay in memory, whatever passes by.
+{
+	my $other = nearest_rows('flat', 10);
+
+	$node->append_conf('postgresql.conf', "shared_buffers = 2MB\n");
+	$node->restart;
+	cmp_ok(
+		$node->safe_psql('postgres', "SELECT pg_relation_size('flat_hnsw')"),
+		'>', 4 * 1024 * 1024, '2MB: the index is larger');
+	my $plan = $node->safe_psql('postgres',
+		"SET enable_seqscan = off; SET enable_sort = off; SET hnsw.rerank = off; SET hnsw.ef_search = 10;
+		 PREPARE again AS $other;\n"
+		  . "EXECUTE again \\g /dev/null\n" x 40
+		  . "SELECT query, ids FROM nearest_by_index('flat', '<->', 10, 100)
+			 \\g /dev/null
+		 EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) EXECUTE again;");
+	my ($hit) = $plan =~ /Buffers: shared hit=(\d+)/;
+	my $read = $plan =~ /Buffers: shared .*?read=(\d+)/ ? $1 : 0;
+	cmp_ok($hit, '>', 100, 'a search uses many pages');
+	cmp_ok($read, '<', $hit / 8,
+		'those of a query that was often asked are in memory after others');
+}
+$node->append_conf('postgresql.conf', "shared_buffers = 1MB\n");
+$node->restart;
+
 # Sessions that take the buffers from each other
 {
 	my $script = $node->basedir . '/try.sql';
