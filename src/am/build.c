@@ -398,7 +398,7 @@ build_at_once(BuildState *state, RowReader *reader,
 	start_phase(HNSW_PHASE_ORDER, npoints);
 	HNSW_TEST_STOP("build-order");
 	return build_source_memory(work->quantizer, work->points, work->graph,
-							   graph_work_order(work, 1.0),
+							   graph_work_order(work, 0, NULL),
 							   &duplicates);
 }
 

@@ -146,14 +146,16 @@ graph_work_build(GraphWork *work)
 }
 
 PointId *
-graph_work_order(GraphWork *work, double kept)
+graph_work_order(GraphWork *work, PointId first, const bool *left_out)
 {
-	uint32		per_page = hnsw_points_together(work->quantizer);
+	GraphOrderOptions options = {
+		.per_page = hnsw_points_together(work->quantizer),
+		.first = first,
+		.left_out = left_out
+	};
 
-	if (kept > 0)
-		per_page = (uint32) Min(per_page / kept, PG_UINT16_MAX);
 	return graph_locality_order(work->graph, build_points_count(work->points),
-								per_page);
+								&options);
 }
 
 void

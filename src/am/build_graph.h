@@ -61,12 +61,12 @@ extern PointId graph_work_add(GraphWork *work, const BuildRow *row);
 extern uint32 graph_work_build(GraphWork *work);
 
 /*
- * New numbers for the points, as graph_locality_order, which is the last thing
- * to be done with the graph.  kept: the share of the points that will be in the
- * index, the others being in there otherwise; then pages are filled as far as
- * they can be, on average.
+ * New numbers for the points, from first on, without those left out (NULL: for
+ * all).  See graph_locality_order, which is the last thing to be done with the
+ * graph.
  */
-extern PointId *graph_work_order(GraphWork *work, double kept);
+extern PointId *graph_work_order(GraphWork *work, PointId first,
+								 const bool *left_out);
 extern void graph_work_end(GraphWork *work);
 
 #endif							/* HNSW_BUILD_GRAPH_H */

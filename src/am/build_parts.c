@@ -151,29 +151,34 @@ keep_points(PartsSource *parts, const PointId *row_of, int part)
 	const BuildPoints *points = parts->work->points;
 	const uint16 *home = parts->partition->home;
 	PointId		npoints = build_points_count(points);
+	bool	   *left_out = graph_array_alloc(Max(npoints, 1), sizeof(bool));
+	PointId    *ordered = graph_array_alloc(Max(npoints, 1), sizeof(PointId));
 	PointId		nhome = 0;
-	PointId    *places;
-	PointId    *ordered;
+	PointId    *new_ids;
 
 	for (PointId i = 0; i < npoints; i++)
-		nhome += home[row_of[i]] == part;
-	places = graph_work_order(parts->work, (double) nhome / npoints);
-	ordered = graph_array_alloc(Max(npoints, 1), sizeof(PointId));
+	{
+		left_out[i] = home[row_of[i]] != part;
+		nhome += !left_out[i];
+	}
+	new_ids = graph_work_order(parts->work, parts->next_id, left_out);
 	for (PointId i = 0; i < npoints; i++)
-		ordered[places[i]] = i;
-	for (PointId i = 0; i < npoints; i++)
+	{
+		if (!left_out[i])
+			ordered[new_ids[i] - parts->next_id] = i;
+	}
+	for (PointId i = 0; i < nhome; i++)
 	{
 		PointId		point = ordered[i];
 
 		CHECK_FOR_INTERRUPTS();
-		if (home[row_of[point]] != part)
-			continue;
 		parts->new_ids[row_of[point]] = parts->next_id++;
 		row_writer_copy(parts->points, build_points_tid(points, point),
 						build_points_code(points, point),
 						build_points_factors(points, point));
 	}
-	pfree(places);
+	pfree(new_ids);
+	pfree(left_out);
 	pfree(ordered);
 }
 
@@ -457,7 +462,7 @@ static Size
 order_excess(const PartsSource *parts, const RowTotals *part)
 {
 	Size		order = graph_locality_order_size((PointId) part->nrows) +
-	part->nrows * sizeof(PointId);	/* row_of */
+	part->nrows * (sizeof(bool) + 2 * sizeof(PointId)); /* row_of, ordered */
 	Size		room = parts->rows.nrows * BYTES_PASSING;
 
 	return order > room ? order - room : 0;

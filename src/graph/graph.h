@@ -432,16 +432,23 @@ extern uint32 graph_connect(GraphLists *lists, PointId npoints, PointId entry);
  *-------------------------------------------------------------------------
  */
 
+typedef struct GraphOrderOptions
+{
+	uint32		per_page;		/* points that share a page, from number 0 on */
+	PointId		first;			/* number to begin with */
+	const bool *left_out;		/* per point: it gets none; NULL: all get one */
+} GraphOrderOptions;
+
 /*
- * Computes new numbers for all points so that neighbours are near each
- * other: new_id[old] for each old id.  Returns a palloc'd array.  per_page
- * points, from the first on, share a page.
+ * Computes new numbers for points so that neighbours are near each other:
+ * new_id[old] for each old id, InvalidPointId for those left out.  Returns a
+ * palloc'd array.
  *
  * It is the last thing to be done with a graph: the distances of links are lost,
  * and graph_build_links gives them in another order.
  */
 extern PointId *graph_locality_order(GraphBuild *build, PointId npoints,
-									 uint32 per_page);
+									 const GraphOrderOptions *options);
 
 /* Bytes that it takes, with those that it returns */
 extern Size graph_locality_order_size(PointId npoints);

@@ -77,6 +77,7 @@ typedef struct Numbering
 	PointId		npoints;
 	PointId    *new_ids;
 	PointId		next_id;
+	PointId		nleft;			/* points that are to get numbers yet */
 	PointId		rest;			/* no point before it is without a number */
 	uint32		per_page;
 
@@ -229,6 +230,7 @@ number_point(Numbering *numbering, PointId point)
 	if (numbering->next_id % numbering->per_page == 0)
 		begin_page(numbering);
 	numbering->new_ids[point] = numbering->next_id++;
+	numbering->nleft--;
 }
 
 static inline void
@@ -355,14 +357,29 @@ init_candidates(Numbering *numbering)
 	numbering->highest = 0;
 }
 
+/* What is left out counts as what has its number already. */
+static void
+leave_out(Numbering *numbering, const bool *left_out)
+{
+	for (PointId point = 0; point < numbering->npoints; point++)
+	{
+		if (!left_out[point])
+			continue;
+		numbering->candidates[point].nlists = HAS_NUMBER;
+		numbering->new_ids[point] = InvalidPointId;
+		numbering->nleft--;
+	}
+}
+
 static void
 numbering_create(Numbering *numbering, GraphBuild *build, PointId npoints,
-				 uint32 per_page)
+				 const GraphOrderOptions *options)
 {
 	numbering->build = build;
 	numbering->npoints = npoints;
-	numbering->per_page = per_page;
-	numbering->next_id = 0;
+	numbering->per_page = options->per_page;
+	numbering->next_id = options->first;
+	numbering->nleft = npoints;
 	numbering->rest = 0;
 	numbering->new_ids = graph_array_alloc(npoints, sizeof(PointId));
 	numbering->last_page = graph_array_alloc(npoints, sizeof(uint32));
@@ -370,6 +387,8 @@ numbering_create(Numbering *numbering, GraphBuild *build, PointId npoints,
 		numbering->last_page[i] = PG_UINT32_MAX;
 	invert_lists(numbering, build);
 	init_candidates(numbering);
+	if (options->left_out != NULL)
+		leave_out(numbering, options->left_out);
 }
 
 static void
@@ -416,21 +435,23 @@ number_high_levels(Numbering *numbering)
 	{
 		for (PointId point = 0; point < numbering->npoints; point++)
 		{
-			if (build->levels[point] == level)
+			if (build->levels[point] == level &&
+				!has_number(numbering, point))
 				number_point(numbering, point);
 		}
 	}
 }
 
 PointId *
-graph_locality_order(GraphBuild *build, PointId npoints, uint32 per_page)
+graph_locality_order(GraphBuild *build, PointId npoints,
+					 const GraphOrderOptions *options)
 {
 	Numbering	numbering;
 
-	Assert(per_page > 0);
-	numbering_create(&numbering, build, npoints, per_page);
+	Assert(options->per_page > 0);
+	numbering_create(&numbering, build, npoints, options);
 	number_high_levels(&numbering);
-	while (numbering.next_id < npoints)
+	while (numbering.nleft > 0)
 	{
 		PointId		point = best_candidate(&numbering);
 

@@ -1120,6 +1120,32 @@ mean_bits(GraphBuild *build, uint32 n, const PointId *new_ids)
 	return total > 0 ? sum / total : 0;
 }
 
+/* Every third point gets no number, the others those from 7 on. */
+static bool
+some_are_left_out(GraphBuild *build, uint32 n)
+{
+	bool	   *left_out = calloc(n + 1, sizeof(bool));
+	GraphOrderOptions order = {.per_page = 5, .first = 7, .left_out = left_out};
+	PointId    *new_ids;
+	uint32		nkept = 0;
+	bool		good = true;
+
+	for (uint32 i = 0; i < n; i++)
+		left_out[i] = i % 3 == 0;
+	new_ids = graph_locality_order(build, n, &order);
+	for (uint32 i = 0; i < n; i++)
+	{
+		if (left_out[i])
+			good = good && !PointIdIsValid(new_ids[i]);
+		else
+			new_ids[nkept++] = new_ids[i] - 7;
+	}
+	good = good && is_permutation(new_ids, nkept);
+	pfree(new_ids);
+	free(left_out);
+	return good;
+}
+
 /* Points with the same quotient share a page. */
 #define POINTS_PER_PAGE		20
 
@@ -1191,6 +1217,7 @@ test_build(const BuildCase *c)
 	GraphBuild *build = create_build(c, store, seed);
 	GraphBuild *again = create_build(c, store, seed);
 	bool		both_ways = true;
+	GraphOrderOptions order = {.per_page = POINTS_PER_PAGE};
 	PointId    *new_ids;
 
 	graph_build_alone(build);
@@ -1214,7 +1241,7 @@ test_build(const BuildCase *c)
 			c->name);
 	graph_build_free(again);
 
-	new_ids = graph_locality_order(build, c->n, POINTS_PER_PAGE);
+	new_ids = graph_locality_order(build, c->n, &order);
 	unit_ok(is_permutation(new_ids, c->n), "%s: the order is a permutation",
 			c->name);
 	unit_ok(high_levels_come_first(build, new_ids, c->m, c->n),
@@ -1232,6 +1259,8 @@ test_build(const BuildCase *c)
 				"(%.2f, were %.2f)", c->name, after, before);
 	}
 	pfree(new_ids);
+	unit_ok(some_are_left_out(build, c->n), "%s: some are left out of the order",
+			c->name);
 	graph_build_free(build);
 	memory_free(store);
 }
