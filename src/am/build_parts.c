@@ -444,19 +444,6 @@ enough_memory(const PartsSource *parts)
 							  choose_nparts(parts, upper)));
 }
 
-/* Memory that the largest part, or the upper graph, takes */
-static Size
-largest_work(const PartsSource *parts)
-{
-	Size		largest = upper_size(parts);
-
-	for (int i = 0; i < parts->nparts; i++)
-		largest = Max(largest,
-					  graph_work_size(parts->work,
-									  &parts->partition->totals[i]));
-	return largest;
-}
-
 /* What the order of a part takes that has no room in BYTES_PASSING */
 static Size
 order_excess(const PartsSource *parts, const RowTotals *part)
@@ -468,18 +455,25 @@ order_excess(const PartsSource *parts, const RowTotals *part)
 	return order > room ? order - room : 0;
 }
 
-static bool
-parts_fit(const PartsSource *parts, Size room)
+/*
+ * Memory that the largest part, or the upper graph, takes; ordering: and what
+ * the order of its points takes beyond BYTES_PASSING.
+ */
+static Size
+largest_work(const PartsSource *parts, bool ordering)
 {
+	Size		largest = upper_size(parts);
+
 	for (int i = 0; i < parts->nparts; i++)
 	{
 		const RowTotals *part = &parts->partition->totals[i];
+		Size		size = graph_work_size(parts->work, part);
 
-		if (add_size(graph_work_size(parts->work, part),
-					 order_excess(parts, part)) > room)
-			return false;
+		if (ordering)
+			size = add_size(size, order_excess(parts, part));
+		largest = Max(largest, size);
 	}
-	return upper_size(parts) <= room;
+	return largest;
 }
 
 /*
@@ -509,7 +503,7 @@ make_partition(PartsSource *parts, Size limit)
 										  parts->repeated.distinct.nrows *
 										  (room / whole_size(parts)) *
 										  SAFE_SHARE);
-		if (parts_fit(parts, room))
+		if (largest_work(parts, true) <= room)
 			return true;
 		partition_free(parts->partition);
 	}
@@ -547,7 +541,7 @@ build_in_parts(GraphWork *work, RowReader *reader, const RowTotals *rows,
 	if (!make_partition(parts, limit))
 		return NULL;
 
-	graph_work_get_memory(work, largest_work(parts));
+	graph_work_get_memory(work, largest_work(parts, false));
 	graph_work_expect(work, count_steps(parts));
 	parts->scratch = palloc(work->quantizer->code_size +
 							work->quantizer->refine_size + 1);

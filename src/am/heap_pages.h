@@ -41,7 +41,8 @@ extern void hnsw_heap_pages_prefetch(HnswHeapPages *pages,
 
 /*
  * Pins the page of a row for who is about to fetch that through fetch, so that
- * it need not look for the page.  Does nothing when the page was not seen.
+ * it need not look for the page.  Does nothing when the page is not where it was
+ * seen, unless pages are read through a ring.
  */
 extern void hnsw_heap_pages_hand_over(HnswHeapPages *pages,
 									  IndexFetchTableData *fetch,

@@ -301,8 +301,9 @@ meet_lists(Numbering *numbering, PointId point)
  * of links, which are as many and not needed any more.
  */
 static void
-invert_lists(Numbering *numbering, GraphBuild *build)
+invert_lists(Numbering *numbering)
 {
+	GraphBuild *build = numbering->build;
 	PointId		npoints = numbering->npoints;
 	uint64	   *ends = graph_array_alloc0(npoints, sizeof(uint64));
 	uint64		sum = 0;
@@ -385,7 +386,7 @@ numbering_create(Numbering *numbering, GraphBuild *build, PointId npoints,
 	numbering->last_page = graph_array_alloc(npoints, sizeof(uint32));
 	for (PointId i = 0; i < npoints; i++)
 		numbering->last_page[i] = PG_UINT32_MAX;
-	invert_lists(numbering, build);
+	invert_lists(numbering);
 	init_candidates(numbering);
 	if (options->left_out != NULL)
 		leave_out(numbering, options->left_out);

@@ -68,12 +68,7 @@ hnsw_page_uses_begin(HnswIndex *ix)
 	if (likely(ix->nrecent <= (BlockNumber) NBuffers))
 		return;
 	if (ix->page_uses == NULL)
-	{
-		HnswPageUses *uses = create_uses(ix);
-
-		size_uses(uses, ix);
-		ix->page_uses = uses;
-	}
+		ix->page_uses = create_uses(ix);
 	size_uses(ix->page_uses, ix);
 	ix->page_uses->search++;
 }

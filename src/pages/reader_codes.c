@@ -240,6 +240,36 @@ in_one_page(const RecordPlace *places, int n)
 	return i;
 }
 
+/* Records in one page, of which something is wanted */
+typedef struct RecordRun
+{
+	const HnswRecordLayout *layout;
+	const QuantizedQuery *query;
+	const RecordPlace *places;	/* all that are looked at */
+	int			first;			/* of them, in this page */
+	int			end;
+	void	   *results;		/* per place */
+} RecordRun;
+
+/* Looks at the codes' pages of n places, at those in one page together. */
+static pg_attribute_always_inline void
+look_at_runs(HnswReader *reader, const QuantizedQuery *query,
+			 const RecordPlace *places, int n, LookAtRecords look,
+			 void *results)
+{
+	RecordRun	run = {.layout = &reader->ix->codes, .query = query,
+	.places = places, .results = results};
+
+	for (run.first = 0; run.first < n; run.first = run.end)
+	{
+		const RecordPlace *first = &places[run.first];
+
+		run.end = run.first + in_one_page(first, n - run.first);
+		look_at_records(reader, HNSW_REGION_CODES, first->page_no,
+						first->block, look, &run);
+	}
+}
+
 /*-------------------------------------------------------------------------
  * Codes of variable size
  *-------------------------------------------------------------------------
@@ -308,45 +338,20 @@ prefetch_items(HnswReader *reader, const ValueRecord *records, int n)
 	}
 }
 
-/* Records in one page */
-typedef struct ValueRecordRun
-{
-	const HnswRecordLayout *layout;
-	const RecordPlace *places;
-	int			n;
-	ValueRecord *records;
-} ValueRecordRun;
-
 static void
 copy_value_records(Page page, void *arg)
 {
-	ValueRecordRun *run = arg;
+	RecordRun  *run = arg;
+	ValueRecord *records = run->results;
 
-	for (int i = 0; i < run->n; i++)
+	for (int i = run->first; i < run->end; i++)
 	{
-		ValueRecord *record = &run->records[i];
 		uint32		index = run->places[i].index;
 
-		memcpy(&record->where, record_code(page, run->layout, index),
+		memcpy(&records[i].where, record_code(page, run->layout, index),
 			   sizeof(ItemPointerData));
-		memcpy(record->factors, record_factors(page, run->layout, index),
+		memcpy(records[i].factors, record_factors(page, run->layout, index),
 			   run->layout->factors_size);
-	}
-}
-
-static void
-read_value_records(HnswReader *reader, const RecordPlace *places, int n,
-				   ValueRecord *records)
-{
-	ValueRecordRun run = {.layout = &reader->ix->codes};
-
-	for (int i = 0; i < n; i += run.n)
-	{
-		run.places = &places[i];
-		run.n = in_one_page(&places[i], n - i);
-		run.records = &records[i];
-		look_at_records(reader, HNSW_REGION_CODES, places[i].page_no,
-						places[i].block, copy_value_records, &run);
 	}
 }
 
@@ -356,7 +361,7 @@ score_values(HnswReader *reader, const QuantizedQuery *query,
 {
 	ValueRecord records[GRAPH_MAX_LINKS];
 
-	read_value_records(reader, places, n, records);
+	look_at_runs(reader, query, places, n, copy_value_records, records);
 	prefetch_items(reader, records, n);
 	for (int i = 0; i < n; i++)
 	{
@@ -417,40 +422,13 @@ score_in_pieces(HnswReader *reader, const QuantizedQuery *query,
 	}
 }
 
-/* Points in one page, and a number that is wanted of each */
-typedef struct RecordRun
-{
-	const HnswRecordLayout *layout;
-	const QuantizedQuery *query;
-	const RecordPlace *places;
-	int			n;
-	float	   *results;
-} RecordRun;
-
-/* Looks at the codes' pages of n places, at those in one page together. */
-static pg_attribute_always_inline void
-look_at_runs(HnswReader *reader, const QuantizedQuery *query,
-			 const RecordPlace *places, int n, LookAtRecords look,
-			 float *results)
-{
-	RecordRun	run = {.layout = &reader->ix->codes, .query = query};
-
-	for (int i = 0; i < n; i += run.n)
-	{
-		run.places = &places[i];
-		run.n = in_one_page(&places[i], n - i);
-		run.results = &results[i];
-		look_at_records(reader, HNSW_REGION_CODES, places[i].page_no,
-						places[i].block, look, &run);
-	}
-}
-
 static void
 score_run(Page page, void *arg)
 {
 	RecordRun  *run = arg;
+	float	   *keys = run->results;
 
-	for (int i = 0; i < run->n; i++)
+	for (int i = run->first; i < run->end; i++)
 	{
 		uint32		index = run->places[i].index;
 		float		key = quantizer_score(run->query,
@@ -458,7 +436,7 @@ score_run(Page page, void *arg)
 										  record_factors(page, run->layout,
 														 index));
 
-		run->results[i] = valid_key(key);
+		keys[i] = valid_key(key);
 	}
 }
 
@@ -565,16 +543,16 @@ static void
 error_run(Page page, void *arg)
 {
 	RecordRun  *run = arg;
+	float	   *errors = run->results;
 
-	for (int i = 0; i < run->n; i++)
+	for (int i = run->first; i < run->end; i++)
 	{
 		float		factors[QUANTIZER_MAX_FACTORS];
 
 		memcpy(factors,
 			   record_factors(page, run->layout, run->places[i].index),
 			   run->layout->factors_size);
-		run->results[i] =
-			valid_error(quantizer_error(run->query, factors, false));
+		errors[i] = valid_error(quantizer_error(run->query, factors, false));
 	}
 }
 
