@@ -93,21 +93,13 @@ collect_step(GraphSearch *search, PointId point, GraphLevel level, bool *live)
 {
 	GraphStore *store = search->store;
 	int			nlinks;
-	int			n = 0;
 
 	*live = true;
 	nlinks = store->get_links(store, point, level, search->points, live);
 	Assert(nlinks >= 0 && nlinks <= GRAPH_MAX_LINKS);
-	visited_reserve(&search->visited, nlinks);
-	for (int i = 0; i < nlinks; i++)
-	{
-		PointId		link = search->points[i];
-
-		search->points[n] = link;
-		n += visited_add(&search->visited, link);
-	}
 	search->stats.expanded++;
-	return n;
+	visited_reserve(&search->visited, nlinks);
+	return visited_add(&search->visited, search->points, nlinks);
 }
 
 /*
@@ -120,8 +112,8 @@ graph_descend(GraphSearch *search, PointId entry, int from, int to)
 	GraphNeighbour nearest;
 
 	visited_reset(&search->visited);
-	visited_add(&search->visited, entry);
 	search->points[0] = entry;
+	visited_add(&search->visited, search->points, 1);
 	score_step(search, 1);
 	nearest.point = entry;
 	nearest.distance = search->distances[0];
@@ -264,7 +256,7 @@ begin(GraphSearch *search, const GraphNeighbour *entries, int nentries,
 	{
 		PoolEntry	entry = {entries[i].distance, entries[i].point, false};
 
-		if (visited_add(&search->visited, entry.point))
+		if (visited_add(&search->visited, &entry.point, 1) > 0)
 			offer(search, entry);
 	}
 }

@@ -86,6 +86,16 @@ visited_reset(VisitedSet *set)
 	visited_clear_slots(set);
 }
 
+/*
+ * Is a slot taken by another point?  A product is what compilers do not make two
+ * branches of: whether the point is there already is a matter of chance.
+ */
+static inline bool
+visited_is_other(PointId slot, PointId point)
+{
+	return (uint64) (slot ^ point) * (slot ^ InvalidPointId) != 0;
+}
+
 /* The slot that holds a point, or would */
 static inline uint64
 visited_find(const VisitedSet *set, PointId point)
@@ -93,7 +103,7 @@ visited_find(const VisitedSet *set, PointId point)
 	uint64		mask = visited_slots(set) - 1;
 	uint64		i = visited_home(set, point);
 
-	while (set->slots[i] != point && set->slots[i] != InvalidPointId)
+	while (visited_is_other(set->slots[i], point))
 		i = (i + 1) & mask;
 	return i;
 }
@@ -128,18 +138,27 @@ visited_reserve(VisitedSet *set, int n)
 }
 
 /*
- * Adds a point, for which there is room; false when it was there already.
- * Whether it was is a matter of chance, so nothing here branches on it.
+ * Adds n points, for which there is room, and moves those that were not there
+ * yet to the front; returns how many.  What is read of the set again and again is
+ * copied, as the compiler cannot know that points are not part of it.
  */
-static inline bool
-visited_add(VisitedSet *set, PointId point)
+static inline int
+visited_add(VisitedSet *set, PointId *points, int n)
 {
-	uint64		i = visited_find(set, point);
-	bool		is_new = set->slots[i] != point;
+	VisitedSet	local = *set;
+	int			nnew = 0;
 
-	set->slots[i] = point;
-	set->count += is_new;
-	return is_new;
+	for (int i = 0; i < n; i++)
+	{
+		PointId		point = points[i];
+		uint64		slot = visited_find(&local, point);
+
+		points[nnew] = point;
+		nnew += local.slots[slot] != point;
+		local.slots[slot] = point;
+	}
+	set->count += nnew;
+	return nnew;
 }
 
 #endif							/* HNSW_GRAPH_VISITED_H */

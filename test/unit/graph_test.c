@@ -45,15 +45,27 @@ test_visited(void)
 		uint64		count = 0;
 
 		visited_reset(&set);
-		for (uint32 i = 0; i < 2 * range; i++)
+		for (uint32 added = 0; added < 2 * range;)
 		{
-			uint32		k = unit_random_below(range);
+			PointId		points[GRAPH_MAX_LINKS];
+			PointId		expected[GRAPH_MAX_LINKS];
+			int			n = unit_random_below(GRAPH_MAX_LINKS + 1);
+			int			nnew = 0;
 
-			visited_reserve(&set, 1);
-			agrees = agrees &&
-				visited_add(&set, first + k * stride) == !naive[k];
-			count += !naive[k];
-			naive[k] = true;
+			for (int i = 0; i < n; i++)
+			{
+				uint32		k = unit_random_below(range);
+
+				points[i] = first + k * stride;
+				if (!naive[k])
+					expected[nnew++] = points[i];
+				naive[k] = true;
+			}
+			visited_reserve(&set, n);
+			agrees = agrees && visited_add(&set, points, n) == nnew &&
+				memcmp(points, expected, nnew * sizeof(PointId)) == 0;
+			count += nnew;
+			added += n + 1;
 		}
 		agrees = agrees && set.count == count &&
 			count * 2 <= visited_slots(&set);
