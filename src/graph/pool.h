@@ -25,20 +25,35 @@ typedef struct PoolEntry
 	bool		expanded;		/* its links have been followed */
 } PoolEntry;
 
+typedef struct PoolPoint
+{
+	PointId		point;
+	bool		expanded;
+} PoolPoint;
+
+/*
+ * Distances have an array of their own, nearest first, so that many of them
+ * can be compared at once.
+ */
 typedef struct Pool
 {
-	PoolEntry  *entries;		/* nearest first */
+	float	   *distances;
+	PoolPoint  *points;
 	int			count;
 	int			limit;			/* no more entries than this */
 	int			allocated;
 	int			cursor;			/* all entries before it are expanded */
 } Pool;
 
+/* So many distances are compared with one faster than a search halves them */
+#define POOL_SCAN			64
+
 static inline void
 pool_init(Pool *pool)
 {
 	pool->allocated = 64;
-	pool->entries = graph_array_alloc(pool->allocated, sizeof(PoolEntry));
+	pool->distances = graph_array_alloc(pool->allocated, sizeof(float));
+	pool->points = graph_array_alloc(pool->allocated, sizeof(PoolPoint));
 	pool->count = pool->cursor = 0;
 	pool->limit = 1;
 }
@@ -46,7 +61,14 @@ pool_init(Pool *pool)
 static inline void
 pool_free(Pool *pool)
 {
-	pfree(pool->entries);
+	pfree(pool->distances);
+	pfree(pool->points);
+}
+
+static inline Size
+pool_memory(const Pool *pool)
+{
+	return (Size) pool->allocated * (sizeof(float) + sizeof(PoolPoint));
 }
 
 /* Empties the pool and sets how many entries it holds. */
@@ -56,8 +78,10 @@ pool_reset(Pool *pool, int limit)
 	Assert(limit >= 1);
 	if (limit > pool->allocated)
 	{
-		pool->entries = graph_array_realloc(pool->entries, limit,
-											sizeof(PoolEntry));
+		pool->distances = graph_array_realloc(pool->distances, limit,
+											  sizeof(float));
+		pool->points = graph_array_realloc(pool->points, limit,
+										   sizeof(PoolPoint));
 		pool->allocated = limit;
 	}
 	pool->limit = limit;
@@ -70,12 +94,45 @@ pool_is_full(const Pool *pool)
 	return pool->count == pool->limit;
 }
 
+static inline PoolEntry
+pool_entry(const Pool *pool, int position)
+{
+	PoolEntry	entry = {
+		pool->distances[position],
+		pool->points[position].point,
+		pool->points[position].expanded
+	};
+
+	return entry;
+}
+
 /* Does an entry at this distance find no place? */
 static inline bool
 pool_rejects(const Pool *pool, float distance)
 {
 	return pool_is_full(pool) &&
-		distance >= pool->entries[pool->count - 1].distance;
+		distance >= pool->distances[pool->count - 1];
+}
+
+/* How many entries are as near as a distance, or nearer */
+static inline int
+pool_count_nearer(const Pool *pool, float distance)
+{
+	const float *base = pool->distances;
+	int			n = pool->count;
+	int			nnearer = 0;
+
+	/* without branches, as they could not be predicted */
+	while (n > POOL_SCAN)
+	{
+		int			half = n / 2;
+
+		base += base[half - 1] <= distance ? half : 0;
+		n -= half;
+	}
+	for (int i = 0; i < n; i++)
+		nnearer += base[i] <= distance;
+	return (int) (base - pool->distances) + nnearer;
 }
 
 /*
@@ -86,28 +143,20 @@ pool_rejects(const Pool *pool, float distance)
 static inline bool
 pool_insert(Pool *pool, PoolEntry entry, PoolEntry *evicted)
 {
-	PoolEntry  *base = pool->entries;
-	int			n = pool->count;
-	int			position;
+	int			position = pool_count_nearer(pool, entry.distance);
 	bool		full = pool_is_full(pool);
-
-	/* without branches, as they could not be predicted */
-	while (n > 1)
-	{
-		int			half = n / 2;
-
-		base += base[half - 1].distance <= entry.distance ? half : 0;
-		n -= half;
-	}
-	position = base - pool->entries;
-	if (n == 1 && base->distance <= entry.distance)
-		position++;
-	base = pool->entries + position;
+	int			nbehind;
 
 	if (full)
-		*evicted = pool->entries[--pool->count];
-	memmove(base + 1, base, (pool->count - position) * sizeof(PoolEntry));
-	*base = entry;
+		*evicted = pool_entry(pool, --pool->count);
+	nbehind = pool->count - position;
+	memmove(pool->distances + position + 1, pool->distances + position,
+			nbehind * sizeof(float));
+	memmove(pool->points + position + 1, pool->points + position,
+			nbehind * sizeof(PoolPoint));
+	pool->distances[position] = entry.distance;
+	pool->points[position].point = entry.point;
+	pool->points[position].expanded = entry.expanded;
 	pool->count++;
 	if (position < pool->cursor)
 		pool->cursor = position;
@@ -119,7 +168,7 @@ static inline int
 pool_next(Pool *pool)
 {
 	while (pool->cursor < pool->count &&
-		   pool->entries[pool->cursor].expanded)
+		   pool->points[pool->cursor].expanded)
 		pool->cursor++;
 	return pool->cursor < pool->count ? pool->cursor : -1;
 }
@@ -127,9 +176,12 @@ pool_next(Pool *pool)
 static inline void
 pool_remove(Pool *pool, int position)
 {
-	pool->count--;
-	memmove(pool->entries + position, pool->entries + position + 1,
-			(pool->count - position) * sizeof(PoolEntry));
+	int			nbehind = --pool->count - position;
+
+	memmove(pool->distances + position, pool->distances + position + 1,
+			nbehind * sizeof(float));
+	memmove(pool->points + position, pool->points + position + 1,
+			nbehind * sizeof(PoolPoint));
 	if (pool->cursor > position)
 		pool->cursor--;
 }

@@ -176,7 +176,7 @@ prefetch_next(GraphSearch *search)
 	int			next = pool_next(&search->pool);
 
 	if (next >= 0 && store->prefetch_links != NULL)
-		store->prefetch_links(store, search->pool.entries[next].point,
+		store->prefetch_links(store, search->pool.points[next].point,
 							  search->level);
 }
 
@@ -187,11 +187,11 @@ prefetch_next(GraphSearch *search)
 static inline int
 expand(GraphSearch *search, int position)
 {
-	PointId		point = search->pool.entries[position].point;
+	PointId		point = search->pool.points[position].point;
 	bool		live;
 	int			n;
 
-	search->pool.entries[position].expanded = true;
+	search->pool.points[position].expanded = true;
 	prefetch_next(search);
 	n = collect_step(search, point, search->level, &live);
 	if (!live)
@@ -225,8 +225,8 @@ finish(GraphSearch *search)
 	}
 	for (int i = 0; i < pool->count; i++)
 	{
-		search->results[i].distance = pool->entries[i].distance;
-		search->results[i].point = pool->entries[i].point;
+		search->results[i].distance = pool->distances[i];
+		search->results[i].point = pool->points[i].point;
 	}
 	search->nresults = pool->count;
 	return search->nresults;
@@ -315,7 +315,7 @@ graph_search_memory(const GraphSearch *search)
 {
 	return sizeof(GraphSearch) +
 		visited_memory(&search->visited) +
-		(Size) search->pool.allocated * sizeof(PoolEntry) +
+		pool_memory(&search->pool) +
 		(Size) search->spill.allocated * sizeof(PoolEntry) +
 		(Size) search->results_allocated * sizeof(GraphNeighbour);
 }

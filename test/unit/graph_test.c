@@ -115,12 +115,15 @@ naive_pool_next(const PoolEntry *entries, int n)
 }
 
 static bool
-same_entries(const PoolEntry *a, const PoolEntry *b, int n)
+same_entries(const Pool *pool, const PoolEntry *entries, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
-		if (a[i].point != b[i].point || a[i].distance != b[i].distance ||
-			a[i].expanded != b[i].expanded)
+		PoolEntry	entry = pool_entry(pool, i);
+
+		if (entry.point != entries[i].point ||
+			entry.distance != entries[i].distance ||
+			entry.expanded != entries[i].expanded)
 			return false;
 	}
 	return true;
@@ -150,7 +153,7 @@ test_pool(void)
 
 			agrees = agrees && next == naive_pool_next(naive, n);
 			if (next >= 0 && unit_random_below(3) == 0)
-				pool.entries[next].expanded = naive[next].expanded = true;
+				pool.points[next].expanded = naive[next].expanded = true;
 			else if (n > 0 && unit_random_below(20) == 0)
 			{
 				int			gone = unit_random_below(n);
@@ -172,7 +175,7 @@ test_pool(void)
 					(!full || out.point == last.point);
 			}
 			agrees = agrees && pool.count == n &&
-				same_entries(pool.entries, naive, n);
+				same_entries(&pool, naive, n);
 		}
 	}
 	pool_free(&pool);
