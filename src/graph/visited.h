@@ -71,22 +71,6 @@ visited_free(VisitedSet *set)
 }
 
 /*
- * Empties the set.  A table that is far too large for its usual use is used
- * in part from now on, so that one large search does not make every later
- * one pay for clearing.  What is usual is forgotten slowly, as small searches
- * and large ones alternate.
- */
-static inline void
-visited_reset(VisitedSet *set)
-{
-	set->usual = Max(set->count, set->usual - set->usual / 8);
-	while (set->bits > VISITED_MIN_BITS &&
-		   set->usual < visited_slots(set) / 32)
-		set->bits--;
-	visited_clear_slots(set);
-}
-
-/*
  * Is a slot taken by another point?  A product is what compilers do not make two
  * branches of: whether the point is there already is a matter of chance.
  */
@@ -108,20 +92,22 @@ visited_find(const VisitedSet *set, PointId point)
 	return i;
 }
 
+/* A table for n points, of which a quarter of the slots is in use at most */
 static pg_noinline void
-visited_grow(VisitedSet *set)
+visited_grow(VisitedSet *set, uint64 n)
 {
 	PointId    *old = set->slots;
 	uint64		nold = visited_slots(set);
 
-	set->bits++;
+	while (n > visited_slots(set) / 4)
+		set->bits++;
 	if (set->allocated_bits < set->bits)
 		set->allocated_bits = set->bits;
 	set->slots = graph_array_alloc_beside(old,
 										  UINT64CONST(1) << set->allocated_bits,
 										  sizeof(PointId));
 	memset(set->slots, 0xFF, sizeof(PointId) << set->bits);
-	for (uint64 i = 0; i < nold; i++)
+	for (uint64 i = 0; i < nold && set->count > 0; i++)
 	{
 		if (old[i] != InvalidPointId)
 			set->slots[visited_find(set, old[i])] = old[i];
@@ -129,12 +115,29 @@ visited_grow(VisitedSet *set)
 	pfree(old);
 }
 
-/* Makes room for n more points; at most a quarter of the slots is ever used. */
+/* Makes room for n more points. */
 static inline void
 visited_reserve(VisitedSet *set, int n)
 {
-	while (set->count + n > visited_slots(set) / 4)
-		visited_grow(set);
+	if (unlikely(set->count + n > visited_slots(set) / 4))
+		visited_grow(set, set->count + n);
+}
+
+/*
+ * Empties the set, for a search that will meet about so many points.  A table
+ * that is far too large for its usual use is used in part from now on, so that
+ * one large search does not make every later one pay for clearing.  What is
+ * usual is forgotten slowly, as small searches and large ones alternate.
+ */
+static inline void
+visited_reset(VisitedSet *set, int expected)
+{
+	set->usual = Max(set->count, set->usual - set->usual / 8);
+	while (set->bits > VISITED_MIN_BITS &&
+		   Max(set->usual, (uint64) expected) < visited_slots(set) / 32)
+		set->bits--;
+	visited_clear_slots(set);
+	visited_reserve(set, expected);
 }
 
 /*

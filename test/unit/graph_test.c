@@ -44,7 +44,7 @@ test_visited(void)
 		bool	   *naive = calloc(range, sizeof(bool));
 		uint64		count = 0;
 
-		visited_reset(&set);
+		visited_reset(&set, unit_random_below(2 * range));
 		for (uint32 added = 0; added < 2 * range;)
 		{
 			PointId		points[GRAPH_MAX_LINKS];
@@ -75,7 +75,7 @@ test_visited(void)
 	unit_ok(agrees, "visited set agrees with an array");
 
 	for (int i = 0; i < 100; i++)
-		visited_reset(&set);
+		visited_reset(&set, 0);
 	unit_ok(empties && set.bits == VISITED_MIN_BITS &&
 			visited_memory(&set) >= 60000 * sizeof(PointId),
 			"visited set uses less of its table after a large search");
