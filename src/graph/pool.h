@@ -4,9 +4,9 @@
  *	  What a search holds: the pool of the nearest points, and the points
  *	  that did not get into it or fell out of it.
  *
- * The pool is one array, nearest first.  For the lengths a search has, a
- * binary search and a memmove inside the nearest cache beat two heaps, and
- * the results need no sorting.
+ * The pool is sorted, nearest first.  For the lengths a search has, comparing
+ * many distances at once and a memmove inside the nearest cache beat two heaps,
+ * and the results need no sorting.
  *
  * src/graph/pool.h
  *

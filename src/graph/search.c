@@ -29,10 +29,12 @@
 #include "graph/visited.h"
 
 /*
- * Seldom does a search meet more points: 440, 630, 1050, 1900 on average with an
- * ef of 20, 40, 80, 160 (SIFT, m = 16)
+ * Room for points that a search is given from its beginning.  It meets 440, 630,
+ * 1050, 1900 on average with an ef of 20, 40, 80, 160 (SIFT, m = 16; HOG 850 with
+ * 40).  What a larger ef needs beyond that comes as it is needed, since there may
+ * not be so many points.
  */
-#define MET_BY_SEARCH(ef)	(250 + 12 * (ef))
+#define MET_BY_SEARCH(ef)	(250 + 12 * Min(ef, 300))
 
 struct GraphSearch
 {
@@ -254,7 +256,7 @@ begin(GraphSearch *search, const GraphNeighbour *entries, int nentries,
 	  GraphLevel level, int ef)
 {
 	search->level = level;
-	visited_reset(&search->visited, MET_BY_SEARCH(Max(ef, nentries)));
+	visited_reset(&search->visited, MET_BY_SEARCH(ef) + nentries);
 	spill_reset(&search->spill);
 	pool_reset(&search->pool, ef);
 	for (int i = 0; i < nentries; i++)

@@ -4,8 +4,9 @@
  *	  The set of points that a search has met.
  *
  * An open-addressing table of point numbers, so that its size follows the
- * search and not the index.  A search meets some thousand points; the table
- * stays in the nearest caches and is cleared in a fraction of a microsecond.
+ * search and not the index.  A search meets some hundred or thousand points; the
+ * table, 16 kB with an ef of 40 and 32 with 80, stays in the nearest caches and
+ * is cleared in a fraction of a microsecond.
  *
  * src/graph/visited.h
  *
@@ -33,6 +34,13 @@ static inline uint64
 visited_slots(const VisitedSet *set)
 {
 	return UINT64CONST(1) << set->bits;
+}
+
+/* How many points there is room for; at most a quarter of the slots is used. */
+static inline uint64
+visited_room(const VisitedSet *set)
+{
+	return visited_slots(set) / 4;
 }
 
 static inline Size
@@ -92,26 +100,35 @@ visited_find(const VisitedSet *set, PointId point)
 	return i;
 }
 
-/* A table for n points, of which a quarter of the slots is in use at most */
-static pg_noinline void
-visited_grow(VisitedSet *set, uint64 n)
+/* Another table, of the size in bits or more; returns the one before. */
+static pg_noinline PointId *
+visited_new_slots(VisitedSet *set)
 {
 	PointId    *old = set->slots;
-	uint64		nold = visited_slots(set);
 
-	while (n > visited_slots(set) / 4)
-		set->bits++;
-	if (set->allocated_bits < set->bits)
-		set->allocated_bits = set->bits;
+	set->allocated_bits = Max(set->allocated_bits, set->bits);
 	set->slots = graph_array_alloc_beside(old,
 										  UINT64CONST(1) << set->allocated_bits,
 										  sizeof(PointId));
-	memset(set->slots, 0xFF, sizeof(PointId) << set->bits);
-	for (uint64 i = 0; i < nold && set->count > 0; i++)
+	return old;
+}
+
+static pg_noinline void
+visited_grow(VisitedSet *set)
+{
+	uint64		nold = visited_slots(set);
+	uint64		count = set->count;
+	PointId    *old;
+
+	set->bits++;
+	old = visited_new_slots(set);
+	visited_clear_slots(set);
+	for (uint64 i = 0; i < nold; i++)
 	{
 		if (old[i] != InvalidPointId)
 			set->slots[visited_find(set, old[i])] = old[i];
 	}
+	set->count = count;
 	pfree(old);
 }
 
@@ -119,25 +136,28 @@ visited_grow(VisitedSet *set, uint64 n)
 static inline void
 visited_reserve(VisitedSet *set, int n)
 {
-	if (unlikely(set->count + n > visited_slots(set) / 4))
-		visited_grow(set, set->count + n);
+	while (unlikely(set->count + n > visited_room(set)))
+		visited_grow(set);
 }
 
 /*
- * Empties the set, for a search that will meet about so many points.  A table
- * that is far too large for its usual use is used in part from now on, so that
- * one large search does not make every later one pay for clearing.  What is
- * usual is forgotten slowly, as small searches and large ones alternate.
+ * Empties the set and makes room for so many points.  A table that is far too
+ * large for its usual use is used in part from now on, so that one large search
+ * does not make every later one pay for clearing.  What is usual is forgotten
+ * slowly, as small searches and large ones alternate.
  */
 static inline void
-visited_reset(VisitedSet *set, int expected)
+visited_reset(VisitedSet *set, uint64 n)
 {
 	set->usual = Max(set->count, set->usual - set->usual / 8);
 	while (set->bits > VISITED_MIN_BITS &&
-		   Max(set->usual, (uint64) expected) < visited_slots(set) / 32)
+		   Max(set->usual, n) < visited_slots(set) / 32)
 		set->bits--;
+	while (n > visited_room(set))
+		set->bits++;
+	if (unlikely(set->bits > set->allocated_bits))
+		pfree(visited_new_slots(set));
 	visited_clear_slots(set);
-	visited_reserve(set, expected);
 }
 
 /*
@@ -151,6 +171,7 @@ visited_add(VisitedSet *set, PointId *points, int n)
 	VisitedSet	local = *set;
 	int			nnew = 0;
 
+	Assert(set->count + n <= visited_room(set));
 	for (int i = 0; i < n; i++)
 	{
 		PointId		point = points[i];

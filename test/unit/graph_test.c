@@ -43,8 +43,9 @@ test_visited(void)
 												   range);
 		bool	   *naive = calloc(range, sizeof(bool));
 		uint64		count = 0;
+		uint32		room = unit_random_below(2 * range);
 
-		visited_reset(&set, unit_random_below(2 * range));
+		visited_reset(&set, room);
 		for (uint32 added = 0; added < 2 * range;)
 		{
 			PointId		points[GRAPH_MAX_LINKS];
@@ -61,14 +62,16 @@ test_visited(void)
 					expected[nnew++] = points[i];
 				naive[k] = true;
 			}
-			visited_reserve(&set, n);
-			agrees = agrees && visited_add(&set, points, n) == nnew &&
+			if (count + n > room)
+				visited_reserve(&set, n);
+			agrees = agrees && count + n <= visited_slots(&set) / 4 &&
+				visited_add(&set, points, n) == nnew &&
 				memcmp(points, expected, nnew * sizeof(PointId)) == 0;
 			count += nnew;
 			added += n + 1;
 		}
 		agrees = agrees && set.count == count &&
-			count * 2 <= visited_slots(&set);
+			count * 4 <= visited_slots(&set);
 		empties = empties && set.bits <= set.allocated_bits;
 		free(naive);
 	}
@@ -79,6 +82,18 @@ test_visited(void)
 	unit_ok(empties && set.bits == VISITED_MIN_BITS &&
 			visited_memory(&set) >= 60000 * sizeof(PointId),
 			"visited set uses less of its table after a large search");
+
+	for (int i = 0; i < 100; i++)
+	{
+		PointId    *slots = set.slots;
+
+		visited_reset(&set, 0);
+		empties = empties && set.bits == VISITED_MIN_BITS;
+		visited_reset(&set, 3000);
+		empties = empties && set.slots == slots &&
+			visited_slots(&set) >= 12000;
+	}
+	unit_ok(empties, "and all of it again, without another table");
 	visited_free(&set);
 }
 
