@@ -12,8 +12,9 @@
  * a lock" in src/README.  Nodes, upper slots and overflow items are copied
  * under the share lock.  A reader of who searches also looks at codes and links
  * without a pin (unpinned.h).  Its owner asks for that, after init or use, by
- * hnsw_reader_begin_search: it is right for those to whom a wrong distance or link is another way through the graph,
- * and for nobody who relies on a single one.
+ * hnsw_reader_begin_search: it is right for those to whom a wrong distance or
+ * link is another way through the graph, and for nobody who relies on a single
+ * one.
  *
  * src/pages/reader.h
  *
