@@ -20,7 +20,7 @@ use Test::More;
 use Time::HiRes qw(sleep);
 
 our @EXPORT = qw(
-  new_node prepare load_vectors load_wide
+  new_node new_build_node prepare load_vectors load_wide
   $slow_to_load $slow_to_build $slow_to_write
   recall recall_now answers index_used ordered
   check_index check_all_rows check_log index_exists database_files
@@ -252,6 +252,25 @@ sub load_vectors
 			'--array')
 		  . "ANALYZE;\n");
 	return;
+}
+
+# new_build_node(NAME, [settings => TEXT]): a server with sift and hog, whose
+# builds may take two workers.
+sub new_build_node
+{
+	my ($name, %options) = @_;
+	my $node = new_node($name,
+		settings => "max_parallel_maintenance_workers = 2\n"
+		  . ($options{settings} // ''));
+
+	prepare($node);
+	for my $table ('sift', 'hog')
+	{
+		load_vectors($node, $table);
+		$node->safe_psql('postgres',
+			"ALTER TABLE $table SET (parallel_workers = 2)");
+	}
+	return $node;
 }
 
 # A table of few rows that makes a large index: from hog, each 20 times as

@@ -9,15 +9,8 @@ use lib "$FindBin::RealBin/../perl";
 use HnswTest;
 use Test::More;
 
-my $node = new_node('build_in_parts',
-	settings => "max_parallel_maintenance_workers = 2\n");
-prepare($node);
-load_vectors($node, 'sift');
-load_vectors($node, 'hog');
+my $node = new_build_node('build_in_parts');
 $node->safe_psql('postgres', <<'SQL');
-ALTER TABLE sift SET (parallel_workers = 2);
-ALTER TABLE hog SET (parallel_workers = 2);
-
 -- each vector three times, and one very often
 CREATE TABLE copies (id int, v vector(128)) WITH (parallel_workers = 2);
 INSERT INTO copies SELECT id * 3 + i, v FROM generate_series(0, 2) i, sift

@@ -12,16 +12,10 @@ use HnswTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('parallel_build',
-	settings => "max_parallel_maintenance_workers = 2\n"
-	  . "log_min_messages = debug1\nmaintenance_work_mem = 128MB\n");
-prepare($node);
-load_vectors($node, 'sift');
-load_vectors($node, 'hog');
+my $node = new_build_node('parallel_build',
+	settings =>
+	  "log_min_messages = debug1\nmaintenance_work_mem = 128MB\n");
 $node->safe_psql('postgres', <<'SQL');
-ALTER TABLE sift SET (parallel_workers = 2);
-ALTER TABLE hog SET (parallel_workers = 2);
-
 -- every row twice, the second time far from the first
 CREATE TABLE twice (id int, v vector(128)) WITH (parallel_workers = 2);
 INSERT INTO twice SELECT id, v FROM sift WHERE id < 3000 ORDER BY id;
