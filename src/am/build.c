@@ -9,8 +9,8 @@
  *	  order		numbers such that neighbours share pages
  *	  write		every page once
  *
- * Loading and the graph are the work of a team (build_team.c), if there are
- * workers.  The table's vectors are read once (but for the sample) and not
+ * Loading, the graph and its order are the work of a team (build_team.c), if
+ * there are workers.  The table's vectors are read once (but for the sample) and not
  * kept.  When what is kept does not fit into maintenance_work_mem, the graph
  * is built in parts (build_parts.c).
  *
@@ -428,7 +428,7 @@ build_graph(BuildState *state, RowReader *reader)
 	size = graph_work_size(work, &repeated.distinct);
 	needed = add_size(size, duplicate_rows_size(repeated.n));
 	npoints = (PointId) (repeated.distinct.nrows + repeated.spare.nrows);
-	needed = add_size(needed, graph_locality_order_size(npoints));
+	needed = add_size(needed, graph_order_size(npoints));
 	if (needed <= limit)
 	{
 		if (repeated.bits != NULL)

@@ -115,6 +115,20 @@ graph_work_add(GraphWork *work, const BuildRow *row)
 	return build_points_add(work->points, row);
 }
 
+static TeamGraph
+graph_of_team(const GraphWork *work)
+{
+	return (TeamGraph) {
+		.memory = work->segment,
+		.points = work->points,
+		.room = work->room,
+		.graph = work->graph,
+		.graph_offset = work->graph_offset,
+		.lift_sq = work->quantizer->lift_sq,
+		.ndone = work->ndone
+	};
+}
+
 uint32
 graph_work_build(GraphWork *work)
 {
@@ -126,15 +140,7 @@ graph_work_build(GraphWork *work)
 									 build_points_set_query);
 	if (work->segment != NULL)
 	{
-		TeamGraph	graph = {
-			.memory = work->segment,
-			.points = work->points,
-			.room = work->room,
-			.graph = work->graph,
-			.graph_offset = work->graph_offset,
-			.lift_sq = work->quantizer->lift_sq,
-			.ndone = work->ndone
-		};
+		TeamGraph	graph = graph_of_team(work);
 
 		build_team_build(work->team, &graph);
 	}
@@ -145,7 +151,7 @@ graph_work_build(GraphWork *work)
 	return graph_build_connect(work->graph);
 }
 
-PointId *
+const PointId *
 graph_work_order(GraphWork *work, PointId first, const bool *left_out)
 {
 	GraphOrderOptions options = {
@@ -153,9 +159,11 @@ graph_work_order(GraphWork *work, PointId first, const bool *left_out)
 		.first = first,
 		.left_out = left_out
 	};
+	TeamGraph	graph = graph_of_team(work);
 
-	return graph_locality_order(work->graph, build_points_count(work->points),
-								&options);
+	if (work->segment == NULL)
+		return graph_order_alone(work->graph, &options);
+	return build_team_order(work->team, &graph, &options);
 }
 
 void

@@ -62,11 +62,11 @@ extern uint32 graph_work_build(GraphWork *work);
 
 /*
  * New numbers for the points, from first on, without those left out (NULL: for
- * all).  See graph_locality_order, which is the last thing to be done with the
- * graph.
+ * all).  See graph_order_lead: they are in the memory of the graph, and it is
+ * the last thing to be done with that.
  */
-extern PointId *graph_work_order(GraphWork *work, PointId first,
-								 const bool *left_out);
+extern const PointId *graph_work_order(GraphWork *work, PointId first,
+									   const bool *left_out);
 extern void graph_work_end(GraphWork *work);
 
 #endif							/* HNSW_BUILD_GRAPH_H */

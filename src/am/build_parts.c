@@ -154,7 +154,7 @@ keep_points(PartsSource *parts, const PointId *row_of, int part)
 	bool	   *left_out = graph_array_alloc(Max(npoints, 1), sizeof(bool));
 	PointId    *ordered = graph_array_alloc(Max(npoints, 1), sizeof(PointId));
 	PointId		nhome = 0;
-	PointId    *new_ids;
+	const PointId *new_ids;
 
 	for (PointId i = 0; i < npoints; i++)
 	{
@@ -177,7 +177,6 @@ keep_points(PartsSource *parts, const PointId *row_of, int part)
 						build_points_code(points, point),
 						build_points_factors(points, point));
 	}
-	pfree(new_ids);
 	pfree(left_out);
 	pfree(ordered);
 }
@@ -448,7 +447,7 @@ enough_memory(const PartsSource *parts)
 static Size
 order_excess(const PartsSource *parts, const RowTotals *part)
 {
-	Size		order = graph_locality_order_size((PointId) part->nrows) +
+	Size		order = graph_order_size((PointId) part->nrows) +
 	part->nrows * (sizeof(bool) + 2 * sizeof(PointId)); /* row_of, ordered */
 	Size		room = parts->rows.nrows * BYTES_PASSING;
 

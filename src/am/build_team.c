@@ -10,11 +10,13 @@
  *		0	load: everybody reads a part of the table
  *		1	the leader puts the points into shared memory
  *		2 .. graph: as many phases as graph_build_lead waits
+ *		...	the leader is alone again
+ *		... order: as many phases as graph_order_lead waits
  *		...	the leader is alone again, for another graph or the end
  *
  * A worker that comes late finds in TeamRound where the team is.  As long as
- * it finds there that the graph is not done, the team waits for it once it has
- * joined, and the graph's memory stays what it is.
+ * it finds there that the graph, or its order, is not done, the team waits for
+ * it once it has joined, and the graph's memory stays what it is.
  *
  * src/am/build_team.c
  *
@@ -49,10 +51,11 @@
 #define KEY_CENTROID	UINT64CONST(0xB000000000000003)
 #define KEY_QUERY		UINT64CONST(0xB000000000000004)
 
-/* The graph that the team builds */
+/* The graph that the team builds or orders */
 typedef struct TeamRound
 {
 	bool		finished;		/* no other graph comes */
+	bool		order;			/* it is built */
 	bool		done;			/* this one needs nobody any more */
 	int			first_phase;	/* 0: no graph yet */
 	dsm_handle	memory;
@@ -95,7 +98,7 @@ struct BuildTeam
 	TeamShared *shared;
 	ParallelTableScanDesc scan;
 	Snapshot	snapshot;
-	GraphBuild *graph;			/* the one being built */
+	GraphBuild *graph;			/* the one being built or ordered */
 };
 
 /* A worker's view */
@@ -420,11 +423,13 @@ set_round(TeamShared *shared, const TeamRound *round)
 	SpinLockRelease(&shared->mutex);
 }
 
-void
-build_team_build(BuildTeam *team, const TeamGraph *graph)
+/* Calls all who are there to a graph. */
+static void
+begin_round(BuildTeam *team, const TeamGraph *graph, bool order)
 {
 	TeamShared *shared = team->shared;
 	TeamRound	round = {
+		.order = order,
 		.first_phase = BarrierPhase(&shared->barrier) + 1,
 		.memory = dsm_segment_handle(graph->memory),
 		.room = graph->room,
@@ -437,7 +442,21 @@ build_team_build(BuildTeam *team, const TeamGraph *graph)
 	wait_for_team(shared);
 	team->leader.ndone = graph->ndone;
 	team->graph = graph->graph;
+}
+
+void
+build_team_build(BuildTeam *team, const TeamGraph *graph)
+{
+	begin_round(team, graph, false);
 	graph_build_lead(graph->graph, &team->leader.team);
+}
+
+const PointId *
+build_team_order(BuildTeam *team, const TeamGraph *graph,
+				 const GraphOrderOptions *options)
+{
+	begin_round(team, graph, true);
+	return graph_order_lead(graph->graph, &team->leader.team, options);
 }
 
 void
@@ -481,10 +500,11 @@ worker_report(GraphTeam *team, PointId done)
 	CHECK_FOR_INTERRUPTS();
 }
 
-/* Helps with a graph from some phase on. */
+/* Helps to build or to order a graph from some phase on. */
 static void
-help_to_build(TeamWorker *worker, const TeamRound *round, int phase)
+help_with_round(TeamWorker *worker, const TeamRound *round, int phase)
 {
+	uint32		nwaits = phase - round->first_phase;
 	dsm_segment *segment = dsm_attach(round->memory);
 	char	   *memory;
 	BuildPoints *points;
@@ -500,7 +520,10 @@ help_to_build(TeamWorker *worker, const TeamRound *round, int phase)
 	graph = graph_build_attach(memory + round->graph_offset,
 							   build_points_store(points),
 							   build_points_set_query);
-	graph_build_help(graph, &worker->team, phase - round->first_phase);
+	if (round->order)
+		graph_order_help(graph, &worker->team, nwaits);
+	else
+		graph_build_help(graph, &worker->team, nwaits);
 	graph_build_free(graph);
 	build_points_free(points);
 	dsm_detach(segment);
@@ -522,7 +545,7 @@ help_with_graphs(TeamWorker *worker, int phase)
 			return;
 		if (!round.done && round.first_phase > 0 &&
 			round.first_phase <= phase)
-			help_to_build(worker, &round, phase);
+			help_with_round(worker, &round, phase);
 		else
 			wait_for_team(shared);
 		phase = BarrierPhase(&shared->barrier);

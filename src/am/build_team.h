@@ -45,10 +45,7 @@ extern RowReader *build_team_reader(BuildTeam *team, Quantizer *quantizer);
  */
 extern dsm_segment *build_team_memory(BuildTeam *team, Size size);
 
-/*
- * Builds a graph together.  points and graph are in the memory, points at
- * its front.
- */
+/* A graph to be built, or ordered.  points are at the front of the memory. */
 typedef struct TeamGraph
 {
 	dsm_segment *memory;
@@ -61,6 +58,11 @@ typedef struct TeamGraph
 } TeamGraph;
 
 extern void build_team_build(BuildTeam *team, const TeamGraph *graph);
+
+/* Computes new numbers for its points together; see graph_order_lead. */
+extern const PointId *build_team_order(BuildTeam *team,
+									   const TeamGraph *graph,
+									   const GraphOrderOptions *options);
 
 /* Sends the workers home. */
 extern void build_team_end(BuildTeam *team);

@@ -456,10 +456,10 @@ report_to_nobody(GraphTeam *team, PointId done)
 {
 }
 
+GraphTeam	build_nobody = {wait_for_nobody, report_to_nobody};
+
 void
 graph_build_alone(GraphBuild *build)
 {
-	GraphTeam	team = {wait_for_nobody, report_to_nobody};
-
-	graph_build_lead(build, &team);
+	graph_build_lead(build, &build_nobody);
 }

@@ -24,8 +24,7 @@ typedef struct ListHead
 	uint8		count;
 	uint8		naccepted;
 	uint8		nknown;			/* accepted and discarded */
-	uint8		nopen;			/* when points get numbers: those in front
-								 * that have none */
+	uint8		unused;
 } ListHead;
 
 StaticAssertDecl(sizeof(ListHead) == sizeof(uint32), "a head is a word");
@@ -48,6 +47,19 @@ typedef struct WaitingLink
 
 #define NO_WAITING_LINK		PG_UINT32_MAX
 
+/* What a team shares while points get numbers; see order_team.c */
+typedef struct BuildOrder
+{
+	uint32		per_page;
+	PointId		first;			/* number of the first point of side 0 */
+	uint32		stage;
+	bool		second;			/* of the two arrays of sides, that is the one
+								 * which holds */
+	PointId		pivots[2];
+	float		border;			/* between the sides: so much farther from the
+								 * first pivot */
+} BuildOrder;
+
 /*
  * What all members of a team share, at the front of the memory of a build.
  * Members write here what build_shared_add counts; everything else is the
@@ -63,7 +75,9 @@ typedef struct BuildShared
 	uint32		max_batch;		/* points in a batch, at most, and links that */
 	uint32		max_waiting;	/* wait in one */
 	uint32		npivots;		/* that batches are put in order by */
-	bool		done;			/* there is no other batch */
+	bool		done;			/* there is no other batch, or stage of the
+								 * order */
+	BuildOrder	order;
 
 	/* the batch: from ninserted on */
 	PointId		batch_end;
@@ -220,6 +234,8 @@ build_check_interrupts(const GraphBuild *build)
 /* batch.c */
 extern PointId build_batch_end(PointId npoints, PointId begin);
 extern uint32 build_count_pivots(PointId npoints);
+
+extern GraphTeam build_nobody;	/* a leader without a team */
 
 /* lists.c */
 extern int	build_set_links(GraphBuild *build, PointId point,

@@ -345,7 +345,10 @@ extern void graph_build_help(GraphBuild *build, GraphTeam *team,
 							 uint32 nwaits);
 extern void graph_build_alone(GraphBuild *build);
 
-/* Are all points in?  The team waits twice then, before it is done. */
+/*
+ * Is all of it done, or all of the order?  The team waits twice then, before it
+ * leaves.
+ */
 extern bool graph_build_is_done(const GraphBuild *build);
 
 /* The team waits so many times for each batch of points */
@@ -428,7 +431,7 @@ struct GraphLists
 extern uint32 graph_connect(GraphLists *lists, PointId npoints, PointId entry);
 
 /*-------------------------------------------------------------------------
- * Order of points (order.c)
+ * Order of points (order.c, order_team.c)
  *-------------------------------------------------------------------------
  */
 
@@ -441,16 +444,23 @@ typedef struct GraphOrderOptions
 
 /*
  * Computes new numbers for points so that neighbours are near each other:
- * new_id[old] for each old id, InvalidPointId for those left out.  Returns a
- * palloc'd array.
+ * new_id[old] for each old id, InvalidPointId for those left out.  They are in
+ * the memory of the build.  A team leads and helps as in a build, but nothing
+ * is reported; check_interrupts is called.  The numbers do not depend on how
+ * many members there are.
  *
- * It is the last thing to be done with a graph: the distances of links are lost,
- * and graph_build_links gives them in another order.
+ * It is the last thing to be done with a graph: the distances of links and what
+ * the heuristic made of them are lost, and graph_build_links gives links in
+ * another order.
  */
-extern PointId *graph_locality_order(GraphBuild *build, PointId npoints,
-									 const GraphOrderOptions *options);
+extern const PointId *graph_order_lead(GraphBuild *build, GraphTeam *team,
+									   const GraphOrderOptions *options);
+extern void graph_order_help(GraphBuild *build, GraphTeam *team,
+							 uint32 nwaits);
+extern const PointId *graph_order_alone(GraphBuild *build,
+										const GraphOrderOptions *options);
 
-/* Bytes that it takes, with those that it returns */
-extern Size graph_locality_order_size(PointId npoints);
+/* Bytes that all members together take for it */
+extern Size graph_order_size(PointId npoints);
 
 #endif							/* HNSW_GRAPH_H */

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * order.c
- *	  Numbers for points such that neighbours are near each other.
+ *	  Numbers for the points of one side such that neighbours are near each
+ *	  other.
  *
  * A search that expands a point looks at the points of its list, and what that
  * costs, above all when the index does not fit in memory, is how many pages
@@ -20,17 +21,22 @@
  *								pages/list		bits/link		reads
  *	links from the last 64		13.5, 18.4		10.1, 10.6		78, 162
  *	largest share of lists		12.1, 16.5		 9.9, 10.3		69, 136
+ *	the same, on two sides		12.2, 16.6		 9.8, 10.0
  *
  * The first, in which next is the point to which most links lead from the last
  * 64 that got their number, takes a fifth of the time: 1 us per point instead of
- * 6, when a build takes 110.  Swapping points between pages afterwards makes it
- * 11.6 pages (SIFT), in 150 us per point.  Of 854 pages of codes that a search
- * at ef 80 comes to in order of insertion, breadth first leaves 380, reverse
- * Cuthill-McKee 378, the first 276, recursive bisection, in 50 us per point, 255.
+ * 6, when a build takes 110.  The last is what is done, as each side can be
+ * another member's (order_team.c).  Four sides make it 12.3, 16.7 pages and 9.7,
+ * 10.1 bits; two sides as a plane divides them, without moves of points to their
+ * neighbours, 12.4, 17.1 pages and 9.9, 10.6 bits.  Swapping points between
+ * pages afterwards makes it 11.6 pages (SIFT), in 150 us per point.  Of 854
+ * pages of codes that a search at ef 80 comes to in order of insertion, breadth
+ * first leaves 380, reverse Cuthill-McKee 378, the first 276, recursive
+ * bisection, in 50 us per point, 255.
  *
- * Before all others come the few points of high levels.  Every search passes
- * some of them, wherever it goes, so they are worth pages of their own, which
- * stay in memory.
+ * Before all others come the few points of high levels (order_team.c).  Every
+ * search passes some of them, wherever it goes, so they are worth pages of their
+ * own, which stay in memory.
  *
  * src/graph/order.c
  *
@@ -38,12 +44,9 @@
  */
 #include "portable.h"
 
-#include "graph/build_internal.h"
 #include "graph/graph.h"
 #include "graph/memory.h"
-
-/* Points of levels that at most one point in so many has come first. */
-#define FEW				64
+#include "graph/order.h"
 
 /* Points without a number are classed by their share of lists. */
 #define NUM_CLASSES		32
@@ -71,24 +74,44 @@ typedef struct Candidate
 
 #define HAS_NUMBER		PG_UINT16_MAX
 
+/*
+ * A side that gets its numbers.  Its points go by their ranks on it, which
+ * lists name, too, while that is going on: so what is looked at most is near
+ * each other, and no other member writes to a line of it.
+ */
 typedef struct Numbering
 {
 	GraphBuild *build;
-	PointId		npoints;
-	PointId    *new_ids;
+	int			side;
+	PointId		npoints;		/* on this side */
+	PointId    *points;			/* by rank */
+	PointId    *new_ids;		/* by point, of both sides */
 	PointId		next_id;
 	PointId		nleft;			/* points that are to get numbers yet */
 	PointId		rest;			/* no point before it is without a number */
 	uint32		per_page;
 
-	/* the lists that each point is in, from ends[point - 1] on */
+	/* the lists that each point is in, from ends[rank - 1] on */
 	PointId    *in_lists;
 	uint64	   *ends;
-	uint32	   *last_page;		/* per list: has one of its points */
+	uint32	   *last_page;		/* per list: has one of the side's points */
 
-	Candidate  *candidates;		/* per point, then the heads of chains */
+	Candidate  *candidates;		/* by rank, then the heads of chains */
 	int			highest;		/* in no class above it is any point */
 } Numbering;
+
+/* Where in a list the links to points of the side begin, and where they end */
+static inline int
+side_begin(const Numbering *numbering, const OrderHead *head)
+{
+	return numbering->side == 0 ? 0 : head->nfirst;
+}
+
+static inline int
+side_end(const Numbering *numbering, const OrderHead *head)
+{
+	return numbering->side == 0 ? head->nfirst : head->count;
+}
 
 static inline bool
 has_number(const Numbering *numbering, PointId point)
@@ -229,7 +252,7 @@ number_point(Numbering *numbering, PointId point)
 	candidate->nlists = HAS_NUMBER;
 	if (numbering->next_id % numbering->per_page == 0)
 		begin_page(numbering);
-	numbering->new_ids[point] = numbering->next_id++;
+	numbering->new_ids[numbering->points[point]] = numbering->next_id++;
 	numbering->nleft--;
 }
 
@@ -237,7 +260,8 @@ static inline void
 prefetch_list(const Numbering *numbering, uint64 place)
 {
 	PointId		from = numbering->in_lists[place];
-	const char *list = (const char *) build_list(numbering->build, from, 0).head;
+	LinkList	links = build_list(numbering->build, from, 0);
+	const char *list = (const char *) links.head;
 
 	__builtin_prefetch(&numbering->last_page[from]);
 	__builtin_prefetch(list);
@@ -246,27 +270,31 @@ prefetch_list(const Numbering *numbering, uint64 place)
 
 /*
  * A list has a point on the page.  Links to points that have a number are moved
- * to its end, so that the next one that comes need not look at them.
+ * behind the others, so that the next one that comes need not look at them.
  */
 static void
 meet_list(Numbering *numbering, PointId from, uint32 page)
 {
 	LinkList	list;
+	OrderHead  *head;
+	PointId    *links;
 	int			n;
 
 	if (numbering->last_page[from] == page)
 		return;
 	numbering->last_page[from] = page;
 	list = build_list(numbering->build, from, 0);
-	n = list.head->nopen;
+	head = order_head(list);
+	links = list.links + side_begin(numbering, head);
+	n = head->nopen[numbering->side];
 	for (int i = 0; i < n;)
 	{
-		PointId		point = list.links[i];
+		PointId		point = links[i];
 
 		if (has_number(numbering, point))
 		{
-			list.links[i] = list.links[--n];
-			list.links[n] = point;
+			links[i] = links[--n];
+			links[n] = point;
 		}
 		else
 		{
@@ -274,14 +302,14 @@ meet_list(Numbering *numbering, PointId from, uint32 page)
 			i++;
 		}
 	}
-	list.head->nopen = n;
+	head->nopen[numbering->side] = n;
 }
 
-/* All lists that a point is in have it on the page. */
+/* All lists that the point numbered last is in have it on the page. */
 static void
 meet_lists(Numbering *numbering, PointId point)
 {
-	uint32		page = numbering->new_ids[point] / numbering->per_page;
+	uint32		page = (numbering->next_id - 1) / numbering->per_page;
 	uint64		begin = point == 0 ? 0 : numbering->ends[point - 1];
 	uint64		end = numbering->ends[point];
 
@@ -296,162 +324,181 @@ meet_lists(Numbering *numbering, PointId point)
 	}
 }
 
+/*-------------------------------------------------------------------------
+ * A side
+ *-------------------------------------------------------------------------
+ */
+
+/* Finds the points of the side, and where its numbers begin. */
+static void
+take_points(Numbering *numbering)
+{
+	GraphBuild *build = numbering->build;
+	const uint8 *sides = order_sides(build, false);
+	PointId		nothers = 0;
+	PointId		rank = 0;
+
+	for (PointId point = 0; point < build->shared->npoints; point++)
+	{
+		bool		mine = (sides[point] & ORDER_SIDE_MASK) == numbering->side;
+		bool		numbered = (sides[point] & ORDER_NUMBERED) != 0;
+
+		numbering->npoints += mine;
+		numbering->nleft += mine && !numbered;
+		nothers += !mine && !numbered;
+	}
+	numbering->next_id = build->shared->order.first;
+	if (numbering->side > 0)
+		numbering->next_id += nothers;
+
+	numbering->points = graph_array_alloc(numbering->npoints, sizeof(PointId));
+	for (PointId point = 0; point < build->shared->npoints; point++)
+	{
+		if ((sides[point] & ORDER_SIDE_MASK) == numbering->side)
+			numbering->points[rank++] = point;
+	}
+}
+
+/*
+ * Lists name points by ranks from now on, and it is known where the lists of
+ * each point begin.  Ranks take the place of last_page, which comes later.
+ */
+static uint64
+name_ranks(Numbering *numbering)
+{
+	uint32	   *rank_of = numbering->last_page;
+	uint64	   *ends = numbering->ends;
+	uint64		sum = 0;
+
+	for (PointId rank = 0; rank < numbering->npoints; rank++)
+		rank_of[numbering->points[rank]] = rank;
+	for (PointId from = 0; from < numbering->build->shared->npoints; from++)
+	{
+		LinkList	list = build_list(numbering->build, from, 0);
+		int			end = side_end(numbering, order_head(list));
+
+		build_check_interrupts(numbering->build);
+		for (int i = side_begin(numbering, order_head(list)); i < end; i++)
+		{
+			list.links[i] = rank_of[list.links[i]];
+			ends[list.links[i]]++;
+		}
+	}
+	for (PointId rank = 0; rank < numbering->npoints; rank++)
+	{
+		uint64		n = ends[rank];
+
+		ends[rank] = sum;
+		sum += n;
+	}
+	return sum;
+}
+
 /*
  * Finds the lists that each point is in.  They take the place of the distances
- * of links, which are as many and not needed any more.
+ * of links, which are as many and not needed any more: those of side 0 from its
+ * front on, those of side 1 up to its end.
  */
 static void
 invert_lists(Numbering *numbering)
 {
 	GraphBuild *build = numbering->build;
-	PointId		npoints = numbering->npoints;
-	uint64	   *ends = graph_array_alloc0(npoints, sizeof(uint64));
-	uint64		sum = 0;
+	PointId		nlists = build->shared->npoints;
+	uint64		nlinks = name_ranks(numbering);
 
 	numbering->in_lists = (PointId *) build->distances_of[0];
-	numbering->ends = ends;
-	for (PointId from = 0; from < npoints; from++)
+	if (numbering->side > 0)
+		numbering->in_lists += (uint64) nlists *
+			build_list_capacity(build->options.m, 0) - nlinks;
+	for (PointId from = 0; from < nlists; from++)
 	{
 		LinkList	list = build_list(build, from, 0);
+		int			end = side_end(numbering, order_head(list));
 
 		build_check_interrupts(build);
-		list.head->nopen = list.head->count;
-		for (int i = 0; i < list.head->count; i++)
-			ends[list.links[i]]++;
-	}
-	for (PointId point = 0; point < npoints; point++)
-	{
-		uint64		n = ends[point];
-
-		ends[point] = sum;
-		sum += n;
-	}
-	for (PointId from = 0; from < npoints; from++)
-	{
-		LinkList	list = build_list(build, from, 0);
-
-		build_check_interrupts(build);
-		for (int i = 0; i < list.head->count; i++)
-			numbering->in_lists[ends[list.links[i]]++] = from;
+		for (int i = side_begin(numbering, order_head(list)); i < end; i++)
+			numbering->in_lists[numbering->ends[list.links[i]]++] = from;
 	}
 }
 
 static void
 init_candidates(Numbering *numbering)
 {
-	PointId		npoints = numbering->npoints;
+	const uint8 *sides = order_sides(numbering->build, false);
 	uint64		begin = 0;
 
-	numbering->candidates = graph_array_alloc((uint64) npoints + NUM_CLASSES,
-											  sizeof(Candidate));
-	for (PointId point = 0; point < npoints; point++)
+	for (PointId rank = 0; rank < numbering->npoints; rank++)
 	{
-		uint64		n = numbering->ends[point] - begin;
+		Candidate  *candidate = &numbering->candidates[rank];
+		uint64		n = numbering->ends[rank] - begin;
 
-		numbering->candidates[point].nlists = 0;
-		numbering->candidates[point].worth =
-			(NUM_CLASSES << 8) / (n + LISTS_MORE);
-		begin = numbering->ends[point];
+		candidate->nlists = 0;
+		if ((sides[numbering->points[rank]] & ORDER_NUMBERED) != 0)
+			candidate->nlists = HAS_NUMBER;
+		candidate->worth = (NUM_CLASSES << 8) / (n + LISTS_MORE);
+		begin = numbering->ends[rank];
 	}
 	for (int class = 0; class < NUM_CLASSES; class++)
 		chain_clear(numbering, class);
-	numbering->highest = 0;
-}
-
-/* What is left out counts as what has its number already. */
-static void
-leave_out(Numbering *numbering, const bool *left_out)
-{
-	for (PointId point = 0; point < numbering->npoints; point++)
-	{
-		if (!left_out[point])
-			continue;
-		numbering->candidates[point].nlists = HAS_NUMBER;
-		numbering->new_ids[point] = InvalidPointId;
-		numbering->nleft--;
-	}
 }
 
 static void
-numbering_create(Numbering *numbering, GraphBuild *build, PointId npoints,
-				 const GraphOrderOptions *options)
+numbering_create(Numbering *numbering)
 {
-	numbering->build = build;
-	numbering->npoints = npoints;
-	numbering->per_page = options->per_page;
-	numbering->next_id = options->first;
-	numbering->nleft = npoints;
-	numbering->rest = 0;
-	numbering->new_ids = graph_array_alloc(npoints, sizeof(PointId));
-	numbering->last_page = graph_array_alloc(npoints, sizeof(uint32));
-	for (PointId i = 0; i < npoints; i++)
-		numbering->last_page[i] = PG_UINT32_MAX;
+	PointId		nlists = numbering->build->shared->npoints;
+
+	take_points(numbering);
+	numbering->last_page = graph_array_alloc(nlists, sizeof(uint32));
+	numbering->ends = graph_array_alloc0(numbering->npoints, sizeof(uint64));
 	invert_lists(numbering);
+	numbering->candidates =
+		graph_array_alloc((uint64) numbering->npoints + NUM_CLASSES,
+						  sizeof(Candidate));
 	init_candidates(numbering);
-	if (options->left_out != NULL)
-		leave_out(numbering, options->left_out);
+	for (PointId i = 0; i < nlists; i++)
+		numbering->last_page[i] = PG_UINT32_MAX;
 }
 
+/* Lists name points by their old numbers again. */
 static void
 numbering_free(Numbering *numbering)
 {
+	for (PointId from = 0; from < numbering->build->shared->npoints; from++)
+	{
+		LinkList	list = build_list(numbering->build, from, 0);
+		int			end = side_end(numbering, order_head(list));
+
+		build_check_interrupts(numbering->build);
+		for (int i = side_begin(numbering, order_head(list)); i < end; i++)
+			list.links[i] = numbering->points[list.links[i]];
+	}
+	pfree(numbering->points);
 	pfree(numbering->last_page);
 	pfree(numbering->ends);
 	pfree(numbering->candidates);
 }
 
 Size
-graph_locality_order_size(PointId npoints)
+graph_order_size(PointId npoints)
 {
-	return npoints * (sizeof(PointId) + sizeof(uint32) + sizeof(uint64) +
-					  sizeof(Candidate)) + NUM_CLASSES * sizeof(Candidate);
+	int			nsides = order_nsides(npoints);
+
+	return npoints * (nsides * sizeof(uint32) + sizeof(PointId) +
+					  sizeof(uint64) + sizeof(Candidate)) +
+		nsides * NUM_CLASSES * sizeof(Candidate);
 }
 
-/*
- * From this level on there is at most one point in FEW.  (A point reaches level
- * l with probability 1 / m^l.)
- */
-static GraphLevel
-level_of_few(int m)
+void
+order_number_side(GraphBuild *build, int side)
 {
-	GraphLevel	level = 1;
-	int			reach = m;
+	Numbering	numbering = {
+		.build = build,
+		.side = side,
+		.new_ids = order_new_ids(build),
+		.per_page = build->shared->order.per_page
+	};
 
-	while (reach < FEW && level < GRAPH_MAX_LEVEL)
-	{
-		reach *= m;
-		level++;
-	}
-	return level;
-}
-
-/* Gives the first numbers to the points of high levels, highest first. */
-static void
-number_high_levels(Numbering *numbering)
-{
-	const GraphBuild *build = numbering->build;
-	GraphLevel	lowest = level_of_few(build->options.m);
-
-	for (GraphLevel level = GRAPH_MAX_LEVEL; level >= lowest; level--)
-	{
-		for (PointId point = 0; point < numbering->npoints; point++)
-		{
-			if (build->levels[point] == level &&
-				!has_number(numbering, point))
-				number_point(numbering, point);
-		}
-	}
-}
-
-PointId *
-graph_locality_order(GraphBuild *build, PointId npoints,
-					 const GraphOrderOptions *options)
-{
-	Numbering	numbering;
-
-	Assert(options->per_page > 0);
-	numbering_create(&numbering, build, npoints, options);
-	number_high_levels(&numbering);
+	numbering_create(&numbering);
 	while (numbering.nleft > 0)
 	{
 		PointId		point = best_candidate(&numbering);
@@ -462,5 +509,4 @@ graph_locality_order(GraphBuild *build, PointId npoints,
 		meet_lists(&numbering, point);
 	}
 	numbering_free(&numbering);
-	return numbering.new_ids;
 }
