@@ -77,6 +77,12 @@ memory_get_links(BuildSource *source, PointId point, GraphLevel level,
 	return n;
 }
 
+static void *
+memory_get_room(BuildSource *source, PointId point, Size *size)
+{
+	return graph_order_room(((MemorySource *) source)->graph, point, size);
+}
+
 BuildSource *
 build_source_memory(const Quantizer *quantizer, BuildPoints *points,
 					GraphBuild *graph, const PointId *new_ids,
@@ -91,6 +97,7 @@ build_source_memory(const Quantizer *quantizer, BuildPoints *points,
 	memory->source.get_point = memory_get_point;
 	memory->source.get_level = memory_get_level;
 	memory->source.get_links = memory_get_links;
+	memory->source.get_room = memory_get_room;
 	memory->quantizer = quantizer;
 	memory->scratch = palloc(quantizer->code_size +
 							 quantizer->refine_size + 1);

@@ -43,6 +43,9 @@ struct BuildSource
 	int			(*get_links) (BuildSource *source, PointId point,
 							  GraphLevel level, PointId *links);
 
+	/* Memory for anything, by point; NULL when there is none. */
+	void	   *(*get_room) (BuildSource *source, PointId point, Size *size);
+
 	/* Gives back files that it reads; NULL when there are none. */
 	void		(*close) (BuildSource *source);
 };

@@ -56,6 +56,20 @@ typedef struct IndexWriter
 	uint32		noverflow;
 } IndexWriter;
 
+/*
+ * Links of a point as they are encoded to measure its node, kept to write it if
+ * there is room
+ */
+typedef struct KeptLinks
+{
+	uint16		length;
+	uint8		bytes[FLEXIBLE_ARRAY_MEMBER];
+} KeptLinks;
+
+#define NOT_KEPT		PG_UINT16_MAX
+
+StaticAssertDecl(LINK_CODEC_MAX_BYTES < NOT_KEPT, "a length must fit uint16");
+
 static void
 write_page(IndexWriter *writer, BulkWriteBuffer buffer)
 {
@@ -360,6 +374,45 @@ encode_links(IndexWriter *writer, PointId point, uint8 *out)
 							 out);
 }
 
+/* Encodes the links for the first time; returns bytes. */
+static int
+measure_links(IndexWriter *writer, PointId point)
+{
+	BuildSource *source = writer->source;
+	uint8		encoded[LINK_CODEC_MAX_BYTES];
+	int			length = encode_links(writer, point, encoded);
+	KeptLinks  *kept;
+	Size		room;
+
+	if (source->get_room == NULL)
+		return length;
+	kept = source->get_room(source, point, &room);
+	kept->length = NOT_KEPT;
+	if (offsetof(KeptLinks, bytes) + length <= room)
+	{
+		kept->length = length;
+		memcpy(kept->bytes, encoded, length);
+	}
+	return length;
+}
+
+/* The same once more, for which what was kept is enough */
+static int
+encode_measured(IndexWriter *writer, PointId point, uint8 *out)
+{
+	BuildSource *source = writer->source;
+	const KeptLinks *kept;
+	Size		room;
+
+	if (source->get_room == NULL)
+		return encode_links(writer, point, out);
+	kept = source->get_room(source, point, &room);
+	if (kept->length == NOT_KEPT)
+		return encode_links(writer, point, out);
+	memcpy(out, kept->bytes, kept->length);
+	return kept->length;
+}
+
 static inline int
 node_level(IndexWriter *writer, PointId point)
 {
@@ -373,12 +426,11 @@ measure_nodes(IndexWriter *writer)
 	PointId		npoints = writer->meta->npoints;
 	uint16	   *lengths = palloc_extended(Max(npoints, 1) * sizeof(uint16),
 										  MCXT_ALLOC_HUGE);
-	uint8		encoded[LINK_CODEC_MAX_BYTES];
 
 	for (PointId i = 0; i < npoints; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		lengths[i] = encode_links(writer, i, encoded) + BUILD_SLACK;
+		lengths[i] = measure_links(writer, i) + BUILD_SLACK;
 		if (node_level(writer, i) > 0)
 			lengths[i] += sizeof(uint32);
 		lengths[i] = Max(lengths[i], HNSW_NODE_MIN_VAR);
@@ -457,7 +509,7 @@ put_node(IndexWriter *writer, Page page, PointId point, uint32 upper_slot,
 	parts.more_tids = more_tids;
 	ItemPointerSetInvalid(&parts.links_away);
 	parts.links = encoded;
-	parts.links_length = encode_links(writer, point, encoded);
+	parts.links_length = encode_measured(writer, point, encoded);
 	node_assemble(&copy, level, &parts);
 	if (node_page_put(page, per_page, point % per_page, &copy,
 					  BUILD_SLACK) == NODE_PUT_DONE)

@@ -460,7 +460,14 @@ extern void graph_order_help(GraphBuild *build, GraphTeam *team,
 extern const PointId *graph_order_alone(GraphBuild *build,
 										const GraphOrderOptions *options);
 
-/* Bytes that all members together take for it */
+/*
+ * Memory for anything, as distances are not needed any more: so many bytes for
+ * each point.
+ */
+extern void *graph_order_room(const GraphBuild *build, PointId point,
+							  Size *size);
+
+/* Bytes that all members together take for the order */
 extern Size graph_order_size(PointId npoints);
 
 #endif							/* HNSW_GRAPH_H */

@@ -348,3 +348,12 @@ graph_order_alone(GraphBuild *build, const GraphOrderOptions *options)
 {
 	return graph_order_lead(build, &build_nobody, options);
 }
+
+void *
+graph_order_room(const GraphBuild *build, PointId point, Size *size)
+{
+	int			capacity = build_list_capacity(build->options.m, 0);
+
+	*size = capacity * sizeof(float);
+	return build->distances_of[0] + (uint64) point * capacity;
+}
