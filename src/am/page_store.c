@@ -34,6 +34,13 @@ page_store_score(GraphStore *store, const PointId *points, int n,
 					  points, n, distances);
 }
 
+static int
+page_store_score_group(GraphStore *store, PointId first, float *distances)
+{
+	return hnsw_reader_score_page(&page_store(store)->reader,
+								  page_store(store)->query, first, distances);
+}
+
 static void
 page_store_prefetch_links(GraphStore *store, PointId point, GraphLevel level)
 {
@@ -48,6 +55,19 @@ hnsw_page_store_init(HnswPageStore *store, Relation index)
 	store->store.score = page_store_score;
 	store->store.prefetch_links = page_store_prefetch_links;
 	hnsw_reader_init(&store->reader, index);
+}
+
+void
+hnsw_page_store_set_groups(HnswPageStore *store)
+{
+	const HnswIndex *ix = store->reader.ix;
+
+	if (ix->page_uses == NULL || ix->quantizer->variable_size ||
+		ix->codes.pages_per_record > 1 || ix->codes.per_page == 1 ||
+		ix->codes.per_page > GRAPH_MAX_GROUP)
+		return;
+	store->store.group_size = ix->codes.per_page;
+	store->store.score_group = page_store_score_group;
 }
 
 bool

@@ -24,6 +24,13 @@ typedef struct HnswPageStore
 extern void hnsw_page_store_init(HnswPageStore *store, Relation index);
 
 /*
+ * For a search that has begun: in an index that does not fit into shared buffers
+ * points whose codes share a page become a group, since most of a look at one of
+ * them is to read the page.  Before the GraphSearch is made.
+ */
+extern void hnsw_page_store_set_groups(HnswPageStore *store);
+
+/*
  * From the entry point through the upper levels down to level to, 1 or
  * above.  False when the graph is empty; else *nearest is where a search at
  * the level below (or at the entry point's own, when that is not above to)

@@ -235,12 +235,14 @@ prepare_search(HnswScan *so)
 	HnswIndex  *ix;
 	HnswValue	value;
 
-	hnsw_page_store_init(&so->store, so->scan->indexRelation);
-	hnsw_reader_begin_search(&so->store.reader);
-	ix = so->store.reader.ix;
-
 	so->ef = hnsw_ef_search;
 	so->iterative = hnsw_iterative_scan;
+	hnsw_page_store_init(&so->store, so->scan->indexRelation);
+	hnsw_reader_begin_search(&so->store.reader);
+	if (so->iterative != HNSW_ITERATIVE_SCAN_OFF)
+		hnsw_page_store_set_groups(&so->store);
+	ix = so->store.reader.ix;
+
 	so->rerank = hnsw_rerank;
 	so->deviations = so->opclass->metric == HNSW_METRIC_L1 ?
 		BOUND_DEVIATIONS_L1 : BOUND_DEVIATIONS;
@@ -344,6 +346,23 @@ set_bound(HnswScan *so, Candidate *candidate, float key, float error,
 	}
 }
 
+/*
+ * Is there a refinement to read?  A search that meets groups finds points whose
+ * links nobody has read, and of those that are not live (any more, or yet) the
+ * page of refinement may never have been written.
+ */
+static bool
+has_refinement(HnswScan *so, PointId point)
+{
+	PointId		links[GRAPH_MAX_LINKS];
+	bool		live;
+
+	if (so->store.store.group_size == 0)
+		return true;
+	(void) hnsw_reader_expand(&so->store.reader, point, 0, links, &live);
+	return live;
+}
+
 /* The best keys and bounds for candidates that do not have them */
 static void
 refine_candidates(HnswScan *so, Candidate *candidates, int n)
@@ -359,6 +378,12 @@ refine_candidates(HnswScan *so, Candidate *candidates, int n)
 	{
 		if (candidates[i].refined)
 			continue;
+		if (!has_refinement(so, candidates[i].point))
+		{
+			candidates[i].bound = INFINITY;
+			candidates[i].refined = true;
+			continue;
+		}
 		points[ncoarse] = candidates[i].point;
 		coarse[ncoarse++] = &candidates[i];
 	}

@@ -31,6 +31,9 @@ typedef uint8 GraphLevel;
 #define GRAPH_MAX_M			100
 #define GRAPH_MAX_LINKS		(2 * GRAPH_MAX_M)
 
+/* Points that are read together */
+#define GRAPH_MAX_GROUP		256
+
 /* The option ef_construction */
 #define GRAPH_MIN_EF_CONSTRUCTION	4
 #define GRAPH_MAX_EF_CONSTRUCTION	1000
@@ -75,6 +78,22 @@ struct GraphStore
 	void		(*score_between) (GraphStore *store, PointId from,
 								  const PointId *points, int n,
 								  float *distances);
+
+	/*
+	 * Where one point's distance is read from far away, and those of others come
+	 * with it, these are a group: all points whose numbers have the same quotient
+	 * by group_size (at most GRAPH_MAX_GROUP), whether anything links to them or
+	 * not.  0 where it is not so.
+	 */
+	PointId		group_size;
+
+	/*
+	 * Distances of a group's points, from the first one on (room for
+	 * group_size); returns how many there are.  What is no point has any.  NULL
+	 * without groups.
+	 */
+	int			(*score_group) (GraphStore *store, PointId first,
+								float *distances);
 
 	/* Hint: the links of point at level are wanted soon.  May be NULL. */
 	void		(*prefetch_links) (GraphStore *store, PointId point,
@@ -226,7 +245,9 @@ extern int	graph_search_distance(GraphSearch *search, GraphNeighbour entry,
 
 /*
  * The results of the last graph_search_level or graph_search_continue: live
- * points, nearest first, valid until the next call.
+ * points, nearest first, valid until the next call.  In a store with groups, with
+ * keep_rejected, those behind the nearest half can be points that are not live,
+ * or that were never written.
  */
 extern const GraphNeighbour *graph_search_results(GraphSearch *search,
 												  int *count);

@@ -16,6 +16,13 @@
  * be dead, which makes the result the same as if it had been known from the
  * start.
  *
+ * In a store with groups a search meets groups, not points: when a link leads to
+ * one point of a group all are scored, as they come at little cost.  That finds
+ * more with half as many steps, and it is steps that lead to other groups, which
+ * cost much.  So only the nearest half of the pool is expanded.  The other half
+ * may hold points that are not live, and has its turn when the search goes on;
+ * where it cannot (without keep_rejected) all of the pool is expanded.
+ *
  * src/graph/search.c
  *
  *-------------------------------------------------------------------------
@@ -41,7 +48,8 @@ struct GraphSearch
 	GraphStore *store;
 	bool		keep_rejected;
 	GraphLevel	level;			/* of the search under way */
-	VisitedSet	visited;
+	int			width;			/* so many of the nearest are expanded */
+	VisitedSet	visited;		/* points, or groups at level 0 if it has any */
 	Pool		pool;
 	Spill		spill;			/* met, not given, not in the pool */
 	GraphNeighbour *results;
@@ -52,6 +60,7 @@ struct GraphSearch
 	/* the step under way: unknown points and their distances */
 	PointId		points[GRAPH_MAX_LINKS];
 	float		distances[GRAPH_MAX_LINKS];
+	float		group_distances[GRAPH_MAX_GROUP];
 };
 
 GraphSearch *
@@ -93,11 +102,12 @@ score_step(GraphSearch *search, int n)
 }
 
 /*
- * Reads the links of a point at a level and keeps those that lead to unknown
- * points.  Returns how many.
+ * Reads the links of a point at a level.  Keeps those that lead to unknown
+ * points, or the groups that are unknown, and returns how many.
  */
 static int
-collect_step(GraphSearch *search, PointId point, GraphLevel level, bool *live)
+collect_step(GraphSearch *search, PointId point, GraphLevel level,
+			 PointId group_size, bool *live)
 {
 	GraphStore *store = search->store;
 	int			nlinks;
@@ -106,6 +116,11 @@ collect_step(GraphSearch *search, PointId point, GraphLevel level, bool *live)
 	nlinks = store->get_links(store, point, level, search->points, live);
 	Assert(nlinks >= 0 && nlinks <= GRAPH_MAX_LINKS);
 	search->stats.expanded++;
+	if (group_size > 0)
+	{
+		for (int i = 0; i < nlinks; i++)
+			search->points[i] /= group_size;
+	}
 	visited_reserve(&search->visited, nlinks);
 	return visited_add(&search->visited, search->points, nlinks);
 }
@@ -136,7 +151,7 @@ graph_descend(GraphSearch *search, PointId entry, int from, int to)
 			int			n;
 
 			here = nearest.point;
-			n = collect_step(search, here, (GraphLevel) level, &live);
+			n = collect_step(search, here, (GraphLevel) level, 0, &live);
 			score_step(search, n);
 			for (int i = 0; i < n; i++)
 			{
@@ -149,6 +164,12 @@ graph_descend(GraphSearch *search, PointId entry, int from, int to)
 		} while (nearest.point != here);
 	}
 	return nearest;
+}
+
+static inline bool
+has_groups(const GraphSearch *search)
+{
+	return search->store->group_size > 0;
 }
 
 /* Offers an entry to the pool; whatever finds no place is left behind. */
@@ -173,6 +194,15 @@ refill(GraphSearch *search)
 		pool_insert(&search->pool, entry, &entry);
 }
 
+/* The position in the pool of the point to expand next, or -1 */
+static inline int
+next_position(GraphSearch *search)
+{
+	int			next = pool_next(&search->pool);
+
+	return next < search->width ? next : -1;
+}
+
 /*
  * The links that will be followed next, as far as is known yet, can be fetched
  * while something else is done.
@@ -181,34 +211,17 @@ static inline void
 prefetch_next(GraphSearch *search)
 {
 	GraphStore *store = search->store;
-	int			next = pool_next(&search->pool);
+	int			next = next_position(search);
 
 	if (next >= 0 && store->prefetch_links != NULL)
 		store->prefetch_links(store, search->pool.points[next].point,
 							  search->level);
 }
 
-/*
- * Follows the links of the pool entry at a position.  Returns how many points
- * were met.
- */
-static inline int
-expand(GraphSearch *search, int position)
+/* Scores the first n points of the step and offers them. */
+static inline void
+offer_points(GraphSearch *search, int n)
 {
-	PointId		point = search->pool.points[position].point;
-	bool		live;
-	int			n;
-
-	search->pool.points[position].expanded = true;
-	prefetch_next(search);
-	n = collect_step(search, point, search->level, &live);
-	if (!live)
-	{
-		pool_remove(&search->pool, position);
-		refill(search);
-	}
-
-	prefetch_next(search);
 	score_step(search, n);
 	for (int i = 0; i < n; i++)
 	{
@@ -216,7 +229,65 @@ expand(GraphSearch *search, int position)
 
 		offer(search, entry);
 	}
+}
+
+/* The same with all points of the first n groups */
+static void
+offer_groups(GraphSearch *search, int n)
+{
+	GraphStore *store = search->store;
+
+	for (int i = 0; i < n; i++)
+	{
+		PointId		first = search->points[i] * store->group_size;
+		int			npoints = store->score_group(store, first,
+												 search->group_distances);
+
+		Assert(npoints <= GRAPH_MAX_GROUP);
+		search->stats.visited += npoints;
+		for (int k = 0; k < npoints; k++)
+		{
+			PoolEntry	entry = {search->group_distances[k], first + k, false};
+
+			offer(search, entry);
+		}
+	}
+}
+
+/*
+ * Follows the links of a point.  It is in the pool at a position, or not if that
+ * is -1.  Returns how many points or groups were met.
+ */
+static inline int
+expand(GraphSearch *search, PointId point, int position)
+{
+	bool		live;
+	int			n;
+
+	prefetch_next(search);
+	n = collect_step(search, point, search->level,
+					 search->store->group_size, &live);
+	if (!live && position >= 0)
+	{
+		pool_remove(&search->pool, position);
+		refill(search);
+	}
+
+	prefetch_next(search);
+	if (has_groups(search))
+		offer_groups(search, n);
+	else
+		offer_points(search, n);
 	return n;
+}
+
+static inline int
+expand_position(GraphSearch *search, int position)
+{
+	PoolPoint  *point = &search->pool.points[position];
+
+	point->expanded = true;
+	return expand(search, point->point, position);
 }
 
 /* The pool as results. */
@@ -245,9 +316,19 @@ run(GraphSearch *search)
 {
 	int			position;
 
-	while ((position = pool_next(&search->pool)) >= 0)
-		(void) expand(search, position);
+	while ((position = next_position(search)) >= 0)
+		(void) expand_position(search, position);
 	return finish(search);
+}
+
+/*
+ * How many of ef points are expanded.  Those that are not must have their turn
+ * when the search goes on.
+ */
+static int
+width_of(const GraphSearch *search, int ef)
+{
+	return has_groups(search) && search->keep_rejected ? (ef + 1) / 2 : ef;
 }
 
 /* Makes the search one at a level that has met its entries. */
@@ -255,7 +336,9 @@ static void
 begin(GraphSearch *search, const GraphNeighbour *entries, int nentries,
 	  GraphLevel level, int ef)
 {
+	Assert(level == 0 || !has_groups(search));
 	search->level = level;
+	search->width = width_of(search, ef);
 	visited_reset(&search->visited, MET_BY_SEARCH(ef) + nentries);
 	spill_reset(&search->spill);
 	pool_reset(&search->pool, ef);
@@ -263,7 +346,14 @@ begin(GraphSearch *search, const GraphNeighbour *entries, int nentries,
 	{
 		PoolEntry	entry = {entries[i].distance, entries[i].point, false};
 
-		if (visited_add(&search->visited, &entry.point, 1) > 0)
+		search->points[0] = entry.point;
+		if (has_groups(search))
+			search->points[0] /= search->store->group_size;
+		if (visited_add(&search->visited, search->points, 1) == 0)
+			continue;
+		if (has_groups(search))
+			offer_groups(search, 1);
+		else
 			offer(search, entry);
 	}
 }
@@ -284,9 +374,9 @@ graph_search_distance(GraphSearch *search, GraphNeighbour entry, int ef,
 	int			position;
 
 	begin(search, &entry, 1, 0, ef);
-	while (!met && (position = pool_next(&search->pool)) >= 0)
+	while (!met && (position = next_position(search)) >= 0)
 	{
-		int			n = expand(search, position);
+		int			n = expand_position(search, position);
 
 		for (int i = 0; i < n; i++)
 			met |= search->distances[i] == distance;
@@ -294,14 +384,40 @@ graph_search_distance(GraphSearch *search, GraphNeighbour entry, int ef,
 	return finish(search);
 }
 
+/*
+ * Copies the points of the pool that were not expanded to the front of results,
+ * where they are not in the way of anybody; returns how many.
+ */
+static int
+take_unexpanded(GraphSearch *search)
+{
+	const Pool *pool = &search->pool;
+	int			n = 0;
+
+	for (int i = 0; i < pool->count; i++)
+	{
+		if (!pool->points[i].expanded)
+			search->results[n++].point = pool->points[i].point;
+	}
+	return n;
+}
+
 int
 graph_search_continue(GraphSearch *search, int ef, bool expand_points)
 {
+	int			nunexpanded;
+
 	Assert(search->keep_rejected);
 	search->stats.continuations++;
+	nunexpanded = take_unexpanded(search);
+	search->width = width_of(search, ef);
 	pool_reset(&search->pool, ef);
 	refill(search);
-	return expand_points ? run(search) : finish(search);
+	if (!expand_points)
+		return finish(search);
+	for (int i = 0; i < nunexpanded; i++)
+		(void) expand(search, search->results[i].point, -1);
+	return run(search);
 }
 
 const GraphNeighbour *

@@ -59,6 +59,15 @@ extern void hnsw_reader_score(HnswReader *reader, const QuantizedQuery *query,
 							  const PointId *points, int n, float *keys);
 
 /*
+ * Keys of all points whose codes share a page, from the first one on (room for
+ * ix->codes.per_page); returns how many there are.  Only where a code takes one
+ * page and is of fixed size.
+ */
+extern int	hnsw_reader_score_page(HnswReader *reader,
+								   const QuantizedQuery *query, PointId first,
+								   float *keys);
+
+/*
  * Standard deviations of the errors of these keys.  Reads what stands beside
  * codes, not codes.
  */

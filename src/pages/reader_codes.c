@@ -422,6 +422,14 @@ score_in_pieces(HnswReader *reader, const QuantizedQuery *query,
 	}
 }
 
+static inline float
+score_record(Page page, const QuantizedQuery *query,
+			 const HnswRecordLayout *layout, uint32 index)
+{
+	return valid_key(quantizer_score(query, record_code(page, layout, index),
+									 record_factors(page, layout, index)));
+}
+
 static void
 score_run(Page page, void *arg)
 {
@@ -429,15 +437,8 @@ score_run(Page page, void *arg)
 	float	   *keys = run->results;
 
 	for (int i = run->first; i < run->end; i++)
-	{
-		uint32		index = run->places[i].index;
-		float		key = quantizer_score(run->query,
-										  record_code(page, run->layout, index),
-										  record_factors(page, run->layout,
-														 index));
-
-		keys[i] = valid_key(key);
-	}
+		keys[i] = score_record(page, run->query, run->layout,
+							   run->places[i].index);
 }
 
 void
@@ -462,6 +463,46 @@ hnsw_reader_score(HnswReader *reader, const QuantizedQuery *query,
 
 	/* links ascend, so points that share a page come in a row */
 	look_at_runs(reader, query, places, n, score_run, keys);
+}
+
+/* The first records of a page, all of which are wanted */
+typedef struct RecordPage
+{
+	const HnswRecordLayout *layout;
+	const QuantizedQuery *query;
+	int			n;
+	float	   *keys;
+} RecordPage;
+
+static void
+score_page(Page page, void *arg)
+{
+	RecordPage *records = arg;
+
+	for (int i = 0; i < records->n; i++)
+		records->keys[i] = score_record(page, records->query, records->layout,
+										i);
+}
+
+int
+hnsw_reader_score_page(HnswReader *reader, const QuantizedQuery *query,
+					   PointId first, float *keys)
+{
+	const HnswRecordLayout *layout = &reader->ix->codes;
+	RecordPage	records = {.layout = layout, .query = query, .keys = keys};
+	PointId		npoints = reader->ix->meta.npoints;
+	RecordPlace place;
+
+	Assert(layout->pages_per_record == 1 &&
+		   !reader->ix->quantizer->variable_size);
+	if (first >= npoints)
+		return 0;
+	locate_record(reader, HNSW_REGION_CODES, layout, first, &place);
+	Assert(place.index == 0);
+	records.n = Min(layout->per_page, npoints - first);
+	look_at_records(reader, HNSW_REGION_CODES, place.page_no, place.block,
+					score_page, &records);
+	return records.n;
 }
 
 void

@@ -114,6 +114,44 @@ memory_score(GraphStore *graph_store, const PointId *points, int n,
 	}
 }
 
+static int
+memory_score_group(GraphStore *graph_store, PointId first, float *distances)
+{
+	MemoryStore *store = (MemoryStore *) graph_store;
+	PointId		group_size = graph_store->group_size;
+	int			n = 0;
+
+	if (first % group_size != 0)
+		store->misused = true;
+	while ((PointId) n < group_size && first + n - store->first < store->n)
+	{
+		distances[n] = memory_to_query(store, first + n);
+		store->scored[first + n - store->first]++;
+		n++;
+	}
+	store->nscored += n;
+	return n;
+}
+
+/* Makes the points of a store, whose numbers begin with 0, groups. */
+static inline void
+memory_set_groups(MemoryStore *store, PointId group_size)
+{
+	store->store.group_size = group_size;
+	store->store.score_group = memory_score_group;
+}
+
+/* The points that come with one: first to before end, itself without groups */
+static inline void
+memory_group(const MemoryStore *store, PointId point, PointId *first,
+			 PointId *end)
+{
+	PointId		group_size = Max(store->store.group_size, 1);
+
+	*first = point - point % group_size;
+	*end = Min(*first + group_size, store->first + store->n);
+}
+
 static void
 memory_score_between(GraphStore *graph_store, PointId from,
 					 const PointId *points, int n, float *distances)

@@ -313,6 +313,25 @@ random_graph(uint32 n, int degree, int nlevels, double dead)
 	return store;
 }
 
+/* Another one, whose points are groups when max_group is above 0 */
+static MemoryStore *
+random_grouped_graph(uint32 n, int degree, double dead, int max_group)
+{
+	MemoryStore *store;
+
+	do
+	{
+		store = random_graph(n, degree, 1, dead);
+		if (max_group == 0)
+			return store;
+		if (store->first == 0)
+			break;
+		memory_free(store);
+	} while (true);
+	memory_set_groups(store, 1 + unit_random_below(max_group));
+	return store;
+}
+
 /* Takes the nearest (or farthest) entry out of an array. */
 static GraphNeighbour
 naive_take(GraphNeighbour *set, int *n, bool nearest)
@@ -330,56 +349,77 @@ naive_take(GraphNeighbour *set, int *n, bool nearest)
 	return taken;
 }
 
+/* The sets of a textbook search */
+typedef struct Textbook
+{
+	MemoryStore *store;
+	int			ef;
+	bool	   *seen;
+	GraphNeighbour *candidates;
+	GraphNeighbour *found;
+	int			ncandidates;
+	int			nfound;
+	uint64		nscored;
+} Textbook;
+
+/* Meets a point and what comes with it. */
+static void
+textbook_meet(Textbook *book, PointId point)
+{
+	MemoryStore *store = book->store;
+	PointId		first;
+	PointId		end;
+
+	memory_group(store, point, &first, &end);
+	for (PointId i = first; i < end; i++)
+	{
+		GraphNeighbour met = {memory_to_query(store, i), i};
+
+		if (book->seen[i - store->first])
+			continue;
+		book->seen[i - store->first] = true;
+		book->nscored++;
+		book->candidates[book->ncandidates++] = met;
+		if (store->dead[i - store->first])
+			continue;
+		book->found[book->nfound++] = met;
+		if (book->nfound > book->ef)
+			(void) naive_take(book->found, &book->nfound, false);
+	}
+}
+
 /* Algorithm 2 of the paper; dead points are candidates and no results. */
 static int
 textbook_search(MemoryStore *store, PointId entry, int ef,
 				GraphNeighbour *results, uint64 *nscored)
 {
-	bool	   *seen = calloc(store->n, sizeof(bool));
-	GraphNeighbour *candidates = calloc(store->n + 1, sizeof(GraphNeighbour));
-	GraphNeighbour *found = calloc(ef + 2, sizeof(GraphNeighbour));
-	int			ncandidates = 0;
-	int			nfound = 0;
-	GraphNeighbour start = {memory_to_query(store, entry), entry};
+	Textbook	book = {.store = store, .ef = ef};
 
-	*nscored = 1;
-	seen[entry - store->first] = true;
-	candidates[ncandidates++] = start;
-	if (!store->dead[entry - store->first])
-		found[nfound++] = start;
-	while (ncandidates > 0)
+	book.seen = calloc(store->n, sizeof(bool));
+	book.candidates = calloc(store->n + 1, sizeof(GraphNeighbour));
+	book.found = calloc(ef + 2, sizeof(GraphNeighbour));
+	textbook_meet(&book, entry);
+	while (book.ncandidates > 0)
 	{
-		GraphNeighbour nearest = naive_take(candidates, &ncandidates, true);
+		GraphNeighbour nearest = naive_take(book.candidates, &book.ncandidates,
+											true);
 		uint32		index = nearest.point - store->first;
 		float		worst = -(float) INFINITY;
 
-		for (int i = 0; i < nfound; i++)
-			worst = Max(worst, found[i].distance);
-		if (nfound == ef && nearest.distance > worst)
+		for (int i = 0; i < book.nfound; i++)
+			worst = Max(worst, book.found[i].distance);
+		if (book.nfound == ef && nearest.distance > worst)
 			break;
 		for (int i = 0; i < store->nlinks[0][index]; i++)
-		{
-			PointId		link = store->links[0][index][i];
-			GraphNeighbour met = {memory_to_query(store, link), link};
-
-			if (seen[link - store->first])
-				continue;
-			seen[link - store->first] = true;
-			++*nscored;
-			candidates[ncandidates++] = met;
-			if (store->dead[link - store->first])
-				continue;
-			found[nfound++] = met;
-			if (nfound > ef)
-				(void) naive_take(found, &nfound, false);
-		}
+			textbook_meet(&book, store->links[0][index][i]);
 	}
-	qsort(found, nfound, sizeof(GraphNeighbour), memory_compare);
-	memcpy(results, found, nfound * sizeof(GraphNeighbour));
-	free(seen);
-	free(candidates);
-	free(found);
-	return nfound;
+	qsort(book.found, book.nfound, sizeof(GraphNeighbour), memory_compare);
+	memcpy(results, book.found, book.nfound * sizeof(GraphNeighbour));
+	*nscored = book.nscored;
+	free(book.seen);
+	free(book.candidates);
+	free(book.found);
+	return book.nfound;
 }
 
 static bool
@@ -393,10 +433,23 @@ same_neighbours(const GraphNeighbour *a, const GraphNeighbour *b, int n)
 	return true;
 }
 
-/* Sorted, live, without duplicates */
+static int
+count_live(const MemoryStore *store, const GraphNeighbour *results, int n)
+{
+	int			nlive = 0;
+
+	for (int i = 0; i < n; i++)
+		nlive += !store->dead[results[i].point - store->first];
+	return nlive;
+}
+
+/*
+ * Sorted and without duplicates; live, or if that is not asked for, the nearer
+ * half is
+ */
 static bool
 results_are_sound(const MemoryStore *store, const GraphNeighbour *results,
-				  int n)
+				  int n, bool all_live)
 {
 	bool	   *seen = calloc(store->n, sizeof(bool));
 	bool		sound = true;
@@ -405,7 +458,8 @@ results_are_sound(const MemoryStore *store, const GraphNeighbour *results,
 	{
 		uint32		index = results[i].point - store->first;
 
-		sound = sound && !seen[index] && !store->dead[index] &&
+		sound = sound && !seen[index] &&
+			(!store->dead[index] || (!all_live && i >= (n + 1) / 2)) &&
 			results[i].distance == memory_to_query(store, results[i].point) &&
 			(i == 0 || results[i - 1].distance <= results[i].distance);
 		seen[index] = true;
@@ -436,7 +490,7 @@ random_query(MemoryStore *store, float *query)
 }
 
 static void
-test_search_is_textbook(double dead, bool keep_rejected)
+test_search_is_textbook(double dead, bool keep_rejected, int max_group)
 {
 	bool		same = true;
 	bool		once = true;
@@ -446,10 +500,12 @@ test_search_is_textbook(double dead, bool keep_rejected)
 	for (int round = 0; round < 40; round++)
 	{
 		uint32		n = 1 + unit_random_below(round % 4 ? 600 : 20);
-		MemoryStore *store = random_graph(n, 1 + unit_random_below(12), 1,
-										  dead);
+		MemoryStore *store = random_grouped_graph(n,
+												  1 + unit_random_below(12),
+												  dead, max_group);
 		GraphSearch *search = graph_search_create(&store->store,
 												  keep_rejected);
+		int			by_caller = max_group == 0;
 
 		for (int i = 0; i < 20; i++)
 		{
@@ -473,11 +529,11 @@ test_search_is_textbook(double dead, bool keep_rejected)
 			nexpected = textbook_search(store, entries[0].point, ef, expected,
 										&nscored);
 			sound = sound && nresults <= ef &&
-				results_are_sound(store, results, nresults);
+				results_are_sound(store, results, nresults, true);
 			once = once && scored_once(store);
 			same = same && nresults == nexpected &&
 				same_neighbours(results, expected, nresults);
-			counted = counted && nscored == store->nscored + 1 &&
+			counted = counted && nscored == store->nscored + by_caller &&
 				after->visited - before.visited == store->nscored &&
 				after->expanded - before.expanded == store->nread;
 			free(expected);
@@ -485,12 +541,38 @@ test_search_is_textbook(double dead, bool keep_rejected)
 		graph_search_free(search);
 		memory_free(store);
 	}
-	unit_ok(sound, "results are live, sorted, distinct (%g dead)", dead);
-	unit_ok(once, "no distance is computed twice (%g dead)", dead);
+	unit_ok(sound, "results are live, sorted, distinct (%g dead, groups of %d)",
+			dead, max_group);
+	unit_ok(once, "no distance is computed twice (%g dead, groups of %d)",
+			dead, max_group);
 	if (dead > 0 && !keep_rejected)
 		return;
-	unit_ok(same, "search finds what the textbook finds (%g dead)", dead);
-	unit_ok(counted, "and looks at as many points (%g dead)", dead);
+	unit_ok(same, "search finds what the textbook finds (%g dead, groups of %d)",
+			dead, max_group);
+	unit_ok(counted, "and looks at as many points (%g dead, groups of %d)",
+			dead, max_group);
+}
+
+/* Reaches a point and what comes with it; returns the new depth. */
+static int
+reach(const MemoryStore *store, PointId point, bool *reached, uint32 *stack,
+	  int depth)
+{
+	PointId		first;
+	PointId		end;
+
+	memory_group(store, point, &first, &end);
+	for (PointId i = first; i < end; i++)
+	{
+		uint32		to = i - store->first;
+
+		if (!reached[to])
+		{
+			reached[to] = true;
+			stack[depth++] = to;
+		}
+	}
+	return depth;
 }
 
 /* Marks what can be reached at level 0; returns how many live points. */
@@ -498,26 +580,17 @@ static int
 mark_reachable(const MemoryStore *store, PointId entry, bool *reached)
 {
 	uint32	   *stack = calloc(store->n, sizeof(uint32));
-	int			depth = 0;
+	int			depth = reach(store, entry, reached, stack, 0);
 	int			live = 0;
 
-	reached[entry - store->first] = true;
-	stack[depth++] = entry - store->first;
 	while (depth > 0)
 	{
 		uint32		index = stack[--depth];
 
 		live += !store->dead[index];
 		for (int i = 0; i < store->nlinks[0][index]; i++)
-		{
-			uint32		to = store->links[0][index][i] - store->first;
-
-			if (!reached[to])
-			{
-				reached[to] = true;
-				stack[depth++] = to;
-			}
-		}
+			depth = reach(store, store->links[0][index][i], reached, stack,
+						  depth);
 	}
 	free(stack);
 	return live;
@@ -548,7 +621,8 @@ batch_is_nearest(const MemoryStore *store, const GraphNeighbour *results,
 }
 
 static void
-test_continue(double dead, MemoryDistance distance, const char *what)
+test_continue(double dead, MemoryDistance distance, int max_group,
+			  const char *what)
 {
 	bool		complete = true;
 	bool		nearest = true;
@@ -557,8 +631,9 @@ test_continue(double dead, MemoryDistance distance, const char *what)
 	for (int round = 0; round < 60; round++)
 	{
 		uint32		n = 1 + unit_random_below(700);
-		MemoryStore *store = random_graph(n, 1 + unit_random_below(10), 1,
-										  dead);
+		MemoryStore *store = random_grouped_graph(n,
+												  1 + unit_random_below(10),
+												  dead, max_group);
 		GraphSearch *search = graph_search_create(&store->store, true);
 		bool	   *given = calloc(n, sizeof(bool));
 		bool	   *reached = calloc(n, sizeof(bool));
@@ -572,7 +647,8 @@ test_continue(double dead, MemoryDistance distance, const char *what)
 		random_query(store, query);
 		entry.point = store->first + unit_random_below(n);
 		entry.distance = memory_to_query(store, entry.point);
-		store->scored[entry.point - store->first]++;
+		if (max_group == 0)
+			store->scored[entry.point - store->first]++;
 		nresults = graph_search_level(search, &entry, 1, 0, ef);
 		while (nresults > 0)
 		{
@@ -580,9 +656,9 @@ test_continue(double dead, MemoryDistance distance, const char *what)
 
 			results = graph_search_results(search, &nresults);
 			nearest = nearest && nresults <= ef &&
-				results_are_sound(store, results, nresults) &&
+				results_are_sound(store, results, nresults, max_group == 0) &&
 				batch_is_nearest(store, results, nresults, given);
-			total += nresults;
+			total += count_live(store, results, nresults);
 			ef = 1 + unit_random_below(50);
 			nresults = graph_search_continue(search, ef, true);
 		}
@@ -1451,16 +1527,23 @@ main(int argc, char **argv)
 	test_visited();
 	test_pool();
 	test_spill();
-	test_search_is_textbook(0, false);
-	test_search_is_textbook(0, true);
-	test_search_is_textbook(0.3, true);
-	test_search_is_textbook(0.9, true);
-	test_search_is_textbook(0.5, false);
-	test_continue(0, scattered_distance, "all live");
-	test_continue(0.5, scattered_distance, "half dead");
-	test_continue(1, scattered_distance, "all dead");
-	test_continue(0.2, coarse_distance, "ties");
-	test_continue(0.2, infinite_distance, "infinite");
+	test_search_is_textbook(0, false, 0);
+	test_search_is_textbook(0, true, 0);
+	test_search_is_textbook(0.3, true, 0);
+	test_search_is_textbook(0.9, true, 0);
+	test_search_is_textbook(0.5, false, 0);
+	test_search_is_textbook(0, false, 1);
+	test_search_is_textbook(0, false, 50);
+	test_search_is_textbook(0.5, false, 50);
+	test_continue(0, scattered_distance, 0, "all live");
+	test_continue(0.5, scattered_distance, 0, "half dead");
+	test_continue(1, scattered_distance, 0, "all dead");
+	test_continue(0.2, coarse_distance, 0, "ties");
+	test_continue(0.2, infinite_distance, 0, "infinite");
+	test_continue(0, scattered_distance, 50, "groups");
+	test_continue(0.5, scattered_distance, 50, "groups, half dead");
+	test_continue(1, scattered_distance, 50, "groups, all dead");
+	test_continue(0.2, infinite_distance, 50, "groups, infinite");
 	test_drain();
 	test_ef_beyond_everything();
 	test_descend();
