@@ -180,7 +180,8 @@ sub report_head
 	print $f "- hnswlib: float32, compiled with -O3 -march=native\n"
 	  if grep { $_->{name} eq 'hnswlib' } @$contenders;
 	print $f "- All: m 16, ef_construction 64;"
-	  . " medians of $opt->{rounds} interleaved rounds\n";
+	  . " medians of $opt->{rounds} interleaved rounds of queries,"
+	  . " $opt->{'build-rounds'} of builds\n";
 	print $f "- Settings: $_\n" for @{ $opt->{set} };
 	print $f "- ~ marks noise: the server waited for a CPU more than"
 	  . " $NOISY_WAIT % of the run, or rounds differ by more than "

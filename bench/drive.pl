@@ -25,6 +25,7 @@ my %opt = (
 	'ef' => '10,20,40,60,80,100,120,160,200,320,400,600,800',
 	'k' => 10,
 	'rounds' => 3,
+	'build-rounds' => 3,
 	'clients' => '1',
 	'queries' => 0,
 	'rows' => 0,
@@ -37,7 +38,7 @@ my %opt = (
 GetOptions(
 	\%opt, 'work=s', 'sets=s', 'only=s', 'with-hnswlib', 'rerank-off',
 	'reuse', 'keep-server', 'metric=s', 'ef=s', 'k=s', 'rounds=i',
-	'clients=s', 'queries=i', 'rows=i', 'shared-buffers=s',
+	'build-rounds=i', 'clients=s', 'queries=i', 'rows=i', 'shared-buffers=s',
 	'maintenance-work-mem=s', 'build-workers=s', 'set=s@', 'quarter', 'cold',
 	'plots!', 'hdf5=s') or exit 2;
 
@@ -66,7 +67,7 @@ sub main
 	}
 	for my $set (@sets)
 	{
-		build_set($_, $set) for grep { !$_->{of} } @contenders;
+		build_set($set, grep { !$_->{of} } @contenders);
 	}
 	psql('postgres', 'CHECKPOINT') if grep { $_->{db} } @contenders;
 	for my $set (@sets)
@@ -153,44 +154,81 @@ sub prepare_database
 	return;
 }
 
+# All indexes of a data set, those of the contenders by turns.
 sub build_set
+{
+	my ($set, @contenders) = @_;
+	my @new = grep { !take_old_builds($_, $set) } @contenders;
+
+	load_table($_, $set) for grep { $_->{db} } @new;
+	for my $memory (split /,/, $opt{'maintenance-work-mem'})
+	{
+		for my $workers (split /,/, $opt{'build-workers'})
+		{
+			build_by_turns($set, $workers, $memory, @new);
+		}
+		@new = grep { $_->{db} } @new;    # hnswlib knows no such limit
+	}
+	return;
+}
+
+# The builds of an earlier run, with --reuse; false if there are none.
+sub take_old_builds
 {
 	my ($c, $set) = @_;
 
-	return build_hnswlib($c, $set) if !$c->{db};
+	return 0 if !$c->{db};
 
 	my $where = "set_name = '$set->{name}' AND row_count = $set->{rows}"
 	  . " AND metric = '$opt{metric}'";
 	my $columns = 'workers, memory, seconds, bytes, wal, peak';
 	my $old = psql($c->{db},
 		"SELECT $columns FROM bench_builds WHERE $where ORDER BY ctid");
-	if ($old ne '')
-	{
-		for my $line (split /\n/, $old)
-		{
-			my %b;
-			@b{qw(workers memory seconds bytes wal peak)} = split /\|/, $line;
-			push @builds, { %b, set => $set, name => $c->{name} };
-		}
-		psql($c->{db}, "SELECT pg_prewarm('$set->{name}.items')",
-			"SELECT pg_prewarm('$set->{name}.items_embedding_idx')");
-		push @notes, "$set->{name}: $c->{name}'s index and build figures "
-		  . 'are those of an earlier run (--reuse)';
-		return;
-	}
-	load_table($c, $set);
-	for my $memory (split /,/, $opt{'maintenance-work-mem'})
-	{
-		for my $workers (split /,/, $opt{'build-workers'})
-		{
-			my $b = build_index($c, $set, $workers, $memory);
 
-			push @builds, $b;
-			psql($c->{db},
-				"INSERT INTO bench_builds VALUES ('$set->{name}',"
-				  . " $set->{rows}, '$opt{metric}', $workers, '$memory',"
-				  . " $b->{seconds}, $b->{bytes}, $b->{wal}, $b->{peak})");
+	return 0 if $old eq '';
+	for my $line (split /\n/, $old)
+	{
+		my %b;
+		@b{qw(workers memory seconds bytes wal peak)} = split /\|/, $line;
+		push @builds, { %b, set => $set, name => $c->{name} };
+	}
+	psql($c->{db}, "SELECT pg_prewarm('$set->{name}.items')",
+		"SELECT pg_prewarm('$set->{name}.items_embedding_idx')");
+	push @notes, "$set->{name}: $c->{name}'s index and build figures "
+	  . 'are those of an earlier run (--reuse)';
+	return 1;
+}
+
+# The same index several times; the median of seconds and the largest peak count.
+sub build_by_turns
+{
+	my ($set, $workers, $memory, @contenders) = @_;
+	my %rounds;
+
+	for my $round (1 .. $opt{'build-rounds'})
+	{
+		for my $c ($round % 2 ? @contenders : reverse @contenders)
+		{
+			push @{ $rounds{ $c->{name} } },
+			  $c->{db}
+			  ? build_index($c, $set, $workers, $memory)
+			  : build_hnswlib($c, $set, $workers);
 		}
+	}
+	for my $c (@contenders)
+	{
+		my @all = @{ $rounds{ $c->{name} } };
+		my $b = {
+			%{ $all[-1] },
+			seconds => median(map { $_->{seconds} } @all),
+			peak => max(map { $_->{peak} } @all) };
+
+		push @builds, $b;
+		next if !$c->{db};
+		psql($c->{db},
+			"INSERT INTO bench_builds VALUES ('$set->{name}',"
+			  . " $set->{rows}, '$opt{metric}', $workers, '$memory',"
+			  . " $b->{seconds}, $b->{bytes}, $b->{wal}, $b->{peak})");
 	}
 	return;
 }
@@ -311,35 +349,29 @@ sub shm_bytes
 
 sub build_hnswlib
 {
-	my ($c, $set) = @_;
+	my ($c, $set, $workers) = @_;
+	my $threads = $workers + 1;
+	my @command = (
+		"$work/bin/hnswlib_bench", 'build', $set->{base},
+		"$work/$set->{name}.hnswlib", 16, 64, $threads);
 
-	for my $workers (split /,/, $opt{'build-workers'})
-	{
-		my $threads = $workers + 1;
-		my @command = (
-			"$work/bin/hnswlib_bench", 'build', $set->{base},
-			"$work/$set->{name}.hnswlib", 16, 64, $threads);
-
-		open my $f, '-|', @command or die "hnswlib_bench: $!\n";
-		my $line = <$f> // '';
-		close $f or die "hnswlib_bench failed\n";
-		chomp $line;
-		my ($seconds, $bytes, $peak) = split /,/, $line;
-		say_progress(
-			sprintf '%s hnswlib: index with %d threads: %.1f s, %.1f MB',
-			$set->{name}, $threads, $seconds, $bytes / 2**20);
-		push @builds,
-		  {
-			set => $set,
-			name => $c->{name},
-			workers => $workers,
-			memory => '-',
-			seconds => $seconds,
-			bytes => $bytes,
-			wal => 0,
-			peak => 1024 * $peak };
-	}
-	return;
+	open my $f, '-|', @command or die "hnswlib_bench: $!\n";
+	my $line = <$f> // '';
+	close $f or die "hnswlib_bench failed\n";
+	chomp $line;
+	my ($seconds, $bytes, $peak) = split /,/, $line;
+	say_progress(
+		sprintf '%s hnswlib: index with %d threads: %.1f s, %.1f MB',
+		$set->{name}, $threads, $seconds, $bytes / 2**20);
+	return {
+		set => $set,
+		name => $c->{name},
+		workers => $workers,
+		memory => '-',
+		seconds => $seconds,
+		bytes => $bytes,
+		wal => 0,
+		peak => 1024 * $peak };
 }
 
 # All curves of a data set, by turns
