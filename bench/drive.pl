@@ -42,6 +42,9 @@ GetOptions(
 	'maintenance-work-mem=s', 'build-workers=s', 'set=s@', 'quarter', 'cold',
 	'plots!', 'hdf5=s') or exit 2;
 
+die "rounds are at least 1\n"
+  if grep { $opt{$_} < 1 } ('rounds', 'build-rounds');
+
 my %METRICS = (
 	l2 => [ 'vector_l2_ops', '<->' ],
 	ip => [ 'vector_ip_ops', '<#>' ],

@@ -10,9 +10,9 @@
  *	  write		every page once
  *
  * Loading, the graph and its order are the work of a team (build_team.c), if
- * there are workers.  The table's vectors are read once (but for the sample) and not
- * kept.  When what is kept does not fit into maintenance_work_mem, the graph
- * is built in parts (build_parts.c).
+ * there are workers.  The table's vectors are read once (but for the sample)
+ * and not kept.  When what is kept does not fit into maintenance_work_mem, the
+ * graph is built in parts (build_parts.c).
  *
  * src/am/build.c
  *

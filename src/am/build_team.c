@@ -55,7 +55,7 @@
 typedef struct TeamRound
 {
 	bool		finished;		/* no other graph comes */
-	bool		order;			/* it is built */
+	bool		order;			/* it is built, and is put in order */
 	bool		done;			/* this one needs nobody any more */
 	int			first_phase;	/* 0: no graph yet */
 	dsm_handle	memory;

@@ -280,7 +280,8 @@ search_from_entry(HnswScan *so)
 	if (!hnsw_page_store_descend(&so->store, so->search, 1, &entries[0]))
 		return 0;
 	entries[1].point = so->store.reader.ix->meta.entry_point;
-	store->score(store, &entries[1].point, 1, &entries[1].distance);
+	if (store->group_size == 0)
+		store->score(store, &entries[1].point, 1, &entries[1].distance);
 	if (so->iterative == HNSW_ITERATIVE_SCAN_STRICT_ORDER)
 		ef += FIRST_STRICT_LAG(ef);
 	return graph_search_level(so->search, entries, 2, 0, ef);
@@ -288,13 +289,14 @@ search_from_entry(HnswScan *so)
 
 /*
  * An entry point that was dead can be replaced and given back before we come
- * there, and then it leads nowhere.
+ * there, and then it leads nowhere: to nothing, or to what is in its group.
  */
 static int
 first_batch(HnswScan *so)
 {
 	HnswReader *reader = &so->store.reader;
 	PointId		entry;
+	bool		lost;
 	int			n;
 
 	HNSW_TEST_POINT("scan-begun");
@@ -302,9 +304,10 @@ first_batch(HnswScan *so)
 	{
 		entry = reader->ix->meta.entry_point;
 		n = search_from_entry(so);
-		if (n == 0)
+		lost = n == 0 || so->store.store.group_size > 0;
+		if (lost)
 			hnsw_index_refresh(reader->ix, reader->index);
-	} while (n == 0 && reader->ix->meta.entry_point != entry);
+	} while (lost && reader->ix->meta.entry_point != entry);
 	return n;
 }
 
@@ -316,7 +319,7 @@ static int
 next_batch(HnswScan *so)
 {
 	bool		expand =
-		graph_search_stats(so->search)->visited < so->max_visited &&
+		graph_search_stats(so->search)->met < so->max_visited &&
 		graph_search_memory(so->search) < so->max_memory;
 
 	hnsw_scan_stats_count(HNSW_STAT_CONTINUATIONS, 1);
@@ -346,23 +349,6 @@ set_bound(HnswScan *so, Candidate *candidate, float key, float error,
 	}
 }
 
-/*
- * Is there a refinement to read?  A search that meets groups finds points whose
- * links nobody has read, and of those that are not live (any more, or yet) the
- * page of refinement may never have been written.
- */
-static bool
-has_refinement(HnswScan *so, PointId point)
-{
-	PointId		links[GRAPH_MAX_LINKS];
-	bool		live;
-
-	if (so->store.store.group_size == 0)
-		return true;
-	(void) hnsw_reader_expand(&so->store.reader, point, 0, links, &live);
-	return live;
-}
-
 /* The best keys and bounds for candidates that do not have them */
 static void
 refine_candidates(HnswScan *so, Candidate *candidates, int n)
@@ -378,7 +364,13 @@ refine_candidates(HnswScan *so, Candidate *candidates, int n)
 	{
 		if (candidates[i].refined)
 			continue;
-		if (!has_refinement(so, candidates[i].point))
+
+		/*
+		 * Of a point that no link has led to, and that stands for no row (any
+		 * more, or yet), the page of refinement may never have been written.
+		 */
+		if (so->store.store.group_size > 0 &&
+			!hnsw_reader_has_rows(&so->store.reader, candidates[i].point))
 		{
 			candidates[i].bound = INFINITY;
 			candidates[i].refined = true;

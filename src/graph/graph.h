@@ -204,6 +204,8 @@ typedef struct GraphSearch GraphSearch;
 typedef struct GraphSearchStats
 {
 	uint64		visited;		/* points whose distance was computed */
+	uint64		met;			/* the same, where a group counts as so many
+								 * points as would be met of it without groups */
 	uint64		expanded;		/* points whose links were read */
 	uint64		continuations;	/* calls of graph_search_continue */
 } GraphSearchStats;

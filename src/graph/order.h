@@ -23,7 +23,7 @@ order_nsides(PointId npoints)
 	return npoints < ORDER_MIN_SPLIT ? 1 : ORDER_SIDES;
 }
 
-/* What is known of a point: its side; and is there no number to be found? */
+/* Of a point: its side, and whether it has its number, or gets none */
 #define ORDER_SIDE_MASK	1
 #define ORDER_NUMBERED	2
 

@@ -32,14 +32,11 @@
 /* Each makes links between the sides fewer, and one side larger perhaps. */
 #define SETTLE_ROUNDS	3
 
-/* Points that a member takes at once: with a byte each whole cache lines */
+/* Points that a member takes at once, some cache lines of one byte for each */
 #define TAKE_POINTS		(3 * CACHE_LINE)
 
 /* Points of levels that at most one point in so many has come first. */
 #define FEW				64
-
-StaticAssertDecl(TAKE_POINTS <= GRAPH_MAX_LINKS,
-				 "points are scored in one call");
 
 typedef enum OrderStage
 {
@@ -227,6 +224,7 @@ number_high_levels(GraphBuild *build)
 
 	for (GraphLevel level = GRAPH_MAX_LEVEL; level >= lowest; level--)
 	{
+		build_check_interrupts(build);
 		for (PointId point = 0; point < shared->npoints; point++)
 		{
 			if (build->levels[point] == level &&

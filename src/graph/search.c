@@ -43,6 +43,9 @@
  */
 #define MET_BY_SEARCH(ef)	(250 + 12 * Min(ef, 300))
 
+/* Of a group that a search without groups meets it looks at so many points. */
+#define MET_OF_GROUP		4
+
 struct GraphSearch
 {
 	GraphStore *store;
@@ -99,6 +102,7 @@ score_step(GraphSearch *search, int n)
 	if (n > 0)
 		store->score(store, search->points, n, search->distances);
 	search->stats.visited += n;
+	search->stats.met += n;
 }
 
 /*
@@ -245,6 +249,7 @@ offer_groups(GraphSearch *search, int n)
 
 		Assert(npoints <= GRAPH_MAX_GROUP);
 		search->stats.visited += npoints;
+		search->stats.met += Min(npoints, MET_OF_GROUP);
 		for (int k = 0; k < npoints; k++)
 		{
 			PoolEntry	entry = {search->group_distances[k], first + k, false};
@@ -339,7 +344,8 @@ begin(GraphSearch *search, const GraphNeighbour *entries, int nentries,
 	Assert(level == 0 || !has_groups(search));
 	search->level = level;
 	search->width = width_of(search, ef);
-	visited_reset(&search->visited, MET_BY_SEARCH(ef) + nentries);
+	visited_reset(&search->visited,
+				  (has_groups(search) ? 0 : MET_BY_SEARCH(ef)) + nentries);
 	spill_reset(&search->spill);
 	pool_reset(&search->pool, ef);
 	for (int i = 0; i < nentries; i++)
@@ -373,6 +379,7 @@ graph_search_distance(GraphSearch *search, GraphNeighbour entry, int ef,
 	bool		met = entry.distance == distance;
 	int			position;
 
+	Assert(!has_groups(search));
 	begin(search, &entry, 1, 0, ef);
 	while (!met && (position = next_position(search)) >= 0)
 	{

@@ -115,6 +115,9 @@ extern int	hnsw_reader_links(HnswReader *reader, PointId point,
 extern int	hnsw_reader_expand(HnswReader *reader, PointId point, int level,
 							   PointId *links, bool *live);
 
+/* Does a point stand for any row? */
+extern bool hnsw_reader_has_rows(HnswReader *reader, PointId point);
+
 /* Copies an overflow item into item (room for BLCKSZ); returns its length. */
 extern int	hnsw_reader_overflow(HnswReader *reader,
 								 const ItemPointerData *where, void *item);

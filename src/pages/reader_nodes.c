@@ -448,6 +448,17 @@ hnsw_reader_expand(HnswReader *reader, PointId point, int level,
 	return hnsw_reader_links(reader, point, &copy, &parts, level, links);
 }
 
+bool
+hnsw_reader_has_rows(HnswReader *reader, PointId point)
+{
+	HnswNodeCopy copy;
+	HnswNodeParts parts;
+
+	if (!reader->searching || !look_at_node(reader, point, &copy))
+		hnsw_reader_node(reader, point, &copy, &parts);
+	return HnswNodeHasRows(&copy.node);
+}
+
 void
 hnsw_reader_start_tids(HnswTidWalk *walk, const HnswNodeCopy *seen,
 					   const HnswNodeParts *parts)

@@ -37,6 +37,14 @@ $node->safe_psql('postgres',
 my $few_points = 'SET hnsw.ef_search = 20;';
 my %ample = map { $_ => recall($node, $_, $few_points, 10) } @names;
 
+# Rows that pass a filter, as many as a scan finds that may not look at all
+my $filtered = 'SET enable_seqscan = off; SET enable_sort = off;
+	SET hnsw.max_scan_tuples = 1000;
+	SELECT count(*) FROM flat_query q, LATERAL
+		(SELECT id FROM flat WHERE id % 50 = 0 ORDER BY v <-> q.v LIMIT 50) r
+	WHERE q.id < 20;';
+my $ample_filtered = $node->safe_psql('postgres', $filtered);
+
 # What concurrent sessions compare with
 $node->safe_psql('postgres', <<'SQL');
 CREATE FUNCTION try(wanted text) RETURNS void LANGUAGE plpgsql AS $$
@@ -78,6 +86,9 @@ for my $size ('128kB', '1MB')
 			'>=', $ample{$name}, "$size: as good answers from $name");
 	}
 }
+
+cmp_ok($node->safe_psql('postgres', $filtered),
+	'>=', $ample_filtered, 'as many rows pass a filter');
 
 # Whatever is in memory when a search begins
 my %few = map { $_ => answers($node, $_, '<->', 50) } @names;
