@@ -48,6 +48,21 @@ graph_random_level(uint64 seed, uint64 ordinal, int m)
 	return level;
 }
 
+/*
+ * Copies n links of a list that has cache lines of its own, line by line.  What is
+ * copied behind the last link costs less than it takes to know the length.
+ */
+static inline void
+copy_lines(PointId *links, LinkList list, int n)
+{
+	const uint32 *words = (const uint32 *) list.head;
+
+	StaticAssertStmt(sizeof(ListHead) == sizeof(uint32), "links begin at word 1");
+	memcpy(links, words + 1, CACHE_LINE - sizeof(uint32));
+	for (int i = LINE_WORDS; i <= n; i += LINE_WORDS)
+		memcpy(links + i - 1, words + i, CACHE_LINE);
+}
+
 static int
 build_get_links(GraphStore *store, PointId point, GraphLevel level,
 				PointId *links, bool *live)
@@ -57,10 +72,14 @@ build_get_links(GraphStore *store, PointId point, GraphLevel level,
 
 	build_check_interrupts(build);
 	*live = true;
-	if (point >= build->shared->ninserted || level > build->levels[point])
+	if (point >= build->shared->ninserted ||
+		(level > 0 && level > build->levels[point]))
 		return 0;
 	list = build_list(build, point, level);
-	memcpy(links, list.links, list.head->count * sizeof(PointId));
+	if (build_lists_at_lines(build->options.m, level))
+		copy_lines(links, list, list.head->count);
+	else
+		memcpy(links, list.links, list.head->count * sizeof(PointId));
 	return list.head->count;
 }
 

@@ -13,6 +13,7 @@
 #include "graph/graph.h"
 
 #define CACHE_LINE		64
+#define LINE_WORDS		(CACHE_LINE / sizeof(uint32))
 
 /*
  * How many links a list holds, and what is known of them.  First come those
@@ -172,16 +173,21 @@ build_own_links(int m, GraphLevel level)
 	return GraphOwnLinks(m, level);
 }
 
-/*
- * Words from one list to the next.  At level 0, where it pays, no list shares
- * a cache line with another.
- */
+/* At level 0, where it pays, no list shares a cache line with another. */
+static inline bool
+build_lists_at_lines(int m, GraphLevel level)
+{
+	return level == 0 && m >= 8;
+}
+
+/* Words from one list to the next */
 static inline int
 build_list_stride(int m, GraphLevel level)
 {
 	int			words = 1 + build_list_capacity(m, level);
 
-	return level == 0 && m >= 8 ? (int) TYPEALIGN(16, words) : words;
+	return build_lists_at_lines(m, level) ?
+		(int) TYPEALIGN(LINE_WORDS, words) : words;
 }
 
 /* One list, wherever it is */
