@@ -280,8 +280,7 @@ search_from_entry(HnswScan *so)
 	if (!hnsw_page_store_descend(&so->store, so->search, 1, &entries[0]))
 		return 0;
 	entries[1].point = so->store.reader.ix->meta.entry_point;
-	if (store->group_size == 0)
-		store->score(store, &entries[1].point, 1, &entries[1].distance);
+	store->score(store, &entries[1].point, 1, &entries[1].distance);
 	if (so->iterative == HNSW_ITERATIVE_SCAN_STRICT_ORDER)
 		ef += FIRST_STRICT_LAG(ef);
 	return graph_search_level(so->search, entries, 2, 0, ef);

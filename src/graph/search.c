@@ -106,6 +106,22 @@ score_step(GraphSearch *search, int n)
 }
 
 /*
+ * Of the first n points of the step, or of their groups, keeps those that are
+ * unknown, and returns how many.
+ */
+static inline int
+meet(GraphSearch *search, int n, PointId group_size)
+{
+	if (group_size > 0)
+	{
+		for (int i = 0; i < n; i++)
+			search->points[i] /= group_size;
+	}
+	visited_reserve(&search->visited, n);
+	return visited_add(&search->visited, search->points, n);
+}
+
+/*
  * Reads the links of a point at a level.  Keeps those that lead to unknown
  * points, or the groups that are unknown, and returns how many.
  */
@@ -120,13 +136,7 @@ collect_step(GraphSearch *search, PointId point, GraphLevel level,
 	nlinks = store->get_links(store, point, level, search->points, live);
 	Assert(nlinks >= 0 && nlinks <= GRAPH_MAX_LINKS);
 	search->stats.expanded++;
-	if (group_size > 0)
-	{
-		for (int i = 0; i < nlinks; i++)
-			search->points[i] /= group_size;
-	}
-	visited_reserve(&search->visited, nlinks);
-	return visited_add(&search->visited, search->points, nlinks);
+	return meet(search, nlinks, group_size);
 }
 
 /*
@@ -353,9 +363,7 @@ begin(GraphSearch *search, const GraphNeighbour *entries, int nentries,
 		PoolEntry	entry = {entries[i].distance, entries[i].point, false};
 
 		search->points[0] = entry.point;
-		if (has_groups(search))
-			search->points[0] /= search->store->group_size;
-		if (visited_add(&search->visited, search->points, 1) == 0)
+		if (meet(search, 1, search->store->group_size) == 0)
 			continue;
 		if (has_groups(search))
 			offer_groups(search, 1);
